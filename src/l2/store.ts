@@ -1,0 +1,96 @@
+/**
+ * What every L2 is: bytes in, bytes out, one outcome for each wallet. A store knows nothing of profiles, L1 or threads.
+ * It lives in an I/O worker thread (src/workers-pool); the contract suite in test/contract runs it on its own.
+ *
+ * Rules for every implementation
+ * 1. A record is an envelope (src/codec/envelope.ts), stored and returned byte for byte. The store may read only its version
+ *    (`ENVELOPE.version`) and its flags.
+ * 2. Every write is a compare-and-set on the version: it takes effect only when the stored version is lower (or nothing is
+ *    stored). A delete is a write too: it leaves a tombstone envelope with its version for `tombstoneTtlMs`.
+ * 3. Batch verbs never reject as a whole: each wallet has its own outcome, so that one dead node costs only its own keys.
+ * 4. A write that was reported as failed must not take effect later.
+ * 5. Expired means absent. Time to live is relative; `nowMs()` is the store's own clock, the one envelopes are stamped with.
+ */
+import type { ProfileCacheError } from '../errors.ts';
+
+export type GetOutcome =
+  /** `envelope` is private to the caller: no view of a buffer that the store goes on using. */
+  | { status: 'hit'; envelope: Uint8Array }
+  /** `floor` is the version of the tombstone, where there is one. */
+  | { status: 'miss'; floor?: number }
+  | { status: 'failed'; error: ProfileCacheError };
+
+export interface SetRequest {
+  wallet: string;
+  /** Complete envelope, its version equal to `version`. */
+  envelope: Uint8Array;
+  version: number;
+  ttlMs: number;
+  /** Text to publish on the update channel, atomically with the write and only if it takes effect. */
+  event?: string;
+}
+
+export interface DeleteRequest {
+  wallet: string;
+  version: number;
+  /** Complete tombstone envelope, its version equal to `version`. */
+  tombstone: Uint8Array;
+  tombstoneTtlMs: number;
+  event?: string;
+}
+
+export type SetOutcome =
+  | { status: 'stored' }
+  /** Refused: what is stored is as new or newer. */
+  | { status: 'older'; storedVersion: number }
+  | { status: 'failed'; error: ProfileCacheError };
+
+export interface NodeHealth {
+  /** `host:port`, or the path of the embedded store. */
+  node: string;
+  reachable: boolean;
+  role: 'master' | 'replica' | 'standalone' | 'embedded' | 'unknown';
+  /** Round trip of a PING (or of one read) in milliseconds; undefined when unreachable. */
+  latencyMs?: number;
+  /** Hash slots this node serves as a master; 0 for a replica, 16384 for a store that has no slots. */
+  slotsCovered: number;
+  /** Why it is not reachable. */
+  error?: string;
+}
+
+export interface StoreHealth {
+  kind: 'redis' | 'embedded';
+  reachable: boolean;
+  /** Of 16384. */
+  slotsCovered: number;
+  nodes: NodeHealth[];
+  /** Bytes held, where the store knows it cheaply. */
+  bytes?: number;
+  /** Files set aside because they were damaged (embedded store). */
+  quarantined?: number;
+}
+
+export interface L2Store {
+  readonly kind: 'redis' | 'embedded';
+  /** Connects within the store's connect deadline, or rejects with ERR_L2_CONNECT / ERR_L2_AUTH / ERR_L2_STORAGE. */
+  open(): Promise<void>;
+  /** Epoch milliseconds by the store's own clock (Redis server time; for the embedded store the wall clock of the machine). */
+  nowMs(): number;
+  getMany(wallets: readonly string[]): Promise<GetOutcome[]>;
+  setMany(requests: readonly SetRequest[]): Promise<SetOutcome[]>;
+  deleteMany(requests: readonly DeleteRequest[]): Promise<SetOutcome[]>;
+  /** Removes every profile under this store's prefix whose version is at most `version`, then publishes `event`. */
+  clear(version: number, event?: string): Promise<void>;
+  /** Publishes without a write. */
+  publish(event: string): Promise<void>;
+  /** Small named blobs (structure tables, dictionaries) that live as long as the store. First writer wins; returns what is stored. */
+  getBlob(name: string): Promise<Uint8Array | undefined>;
+  putBlobIfAbsent(name: string, bytes: Uint8Array): Promise<Uint8Array>;
+  /** A lease on loading one wallet: true when `token` holds it now, for `ttlMs` at the most. */
+  acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean>;
+  /** Frees the lease if `token` still holds it. */
+  releaseLease(wallet: string, token: string): Promise<void>;
+  health(): Promise<StoreHealth>;
+  /** Finishes what is under way, then frees everything; idempotent. */
+  close(): Promise<void>;
+}
