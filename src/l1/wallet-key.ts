@@ -1,0 +1,62 @@
+/** A wallet as bytes and hash. One instance a thread, filled anew for each operation: no allocation on a read. */
+import { ProfileCacheError } from '../errors.ts';
+import { hashBytes } from './hash.ts';
+import { MAX_KEY_BYTES } from './layout.ts';
+
+const BASE58_ADDRESS = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
+const encoder = new TextEncoder();
+
+export type WalletPattern = 'base58' | RegExp | undefined;
+
+export class WalletKey {
+  readonly bytes = new Uint8Array(MAX_KEY_BYTES + 4);
+  length = 0;
+  hash = 0;
+  private readonly key0: number;
+  private readonly key1: number;
+
+  constructor(hashKey0: number, hashKey1: number) {
+    this.key0 = hashKey0;
+    this.key1 = hashKey1;
+  }
+
+  /** `wallet` has been checked by `checkWallet`. */
+  set(wallet: string): this {
+    const { bytes } = this;
+    const length = wallet.length;
+    let bits = 0;
+    // Wallets are nearly always ASCII: one pass, and UTF-8 only where a code above 127 was seen.
+    for (let i = 0; i < length; i++) {
+      const code = wallet.charCodeAt(i);
+      bits |= code;
+      bytes[i] = code;
+    }
+    this.length = bits < 0x80 ? length : encoder.encodeInto(wallet, bytes).written;
+    this.hash = hashBytes(bytes, this.length, this.key0, this.key1);
+    return this;
+  }
+}
+
+/** Throws ERR_WALLET unless `wallet` is a well-formed string of 1 to 1,024 UTF-8 bytes that matches `pattern`. */
+export function checkWallet(wallet: unknown, pattern?: WalletPattern): asserts wallet is string {
+  if (typeof wallet !== 'string') throw refuse(wallet, `a wallet is a string, not ${wallet === null ? 'null' : typeof wallet}`);
+  if (wallet === '') throw refuse(wallet, 'a wallet is not empty');
+  // UTF-16 units are never more than UTF-8 bytes, and a third of them at the least.
+  if (wallet.length > MAX_KEY_BYTES || (wallet.length > MAX_KEY_BYTES / 3 && Buffer.byteLength(wallet) > MAX_KEY_BYTES)) {
+    throw refuse(wallet, `a wallet has at most ${MAX_KEY_BYTES} bytes in UTF-8, this one has ${Buffer.byteLength(wallet)}`);
+  }
+  // A lone surrogate has no UTF-8: two such wallets would become one key.
+  if (!wallet.isWellFormed()) throw refuse(wallet, 'a wallet is well-formed Unicode, this one has a lone surrogate');
+  if (pattern !== undefined) {
+    const regExp = pattern === 'base58' ? BASE58_ADDRESS : pattern;
+    regExp.lastIndex = 0;
+    if (!regExp.test(wallet)) {
+      throw refuse(wallet, pattern === 'base58' ? 'is no base58 address of 32 to 44 characters' : `does not match ${regExp}`, 'walletPattern');
+    }
+  }
+}
+
+function refuse(wallet: unknown, why: string, option?: string): ProfileCacheError {
+  const shown = typeof wallet === 'string' ? wallet.slice(0, 64) : undefined;
+  return new ProfileCacheError('ERR_WALLET', shown ? `wallet ${JSON.stringify(shown)}: ${why}` : why, { wallet: shown, option });
+}

@@ -1,0 +1,234 @@
+/**
+ * Writes L1: the owner's side, the only writer of index, slots and arena. Nothing here waits or allocates per entry.
+ *
+ * Order of one put
+ *   1. room: evict until the record fits into the bounds, then allocate in the arena (which may move other records)
+ *   2. the record's bytes, where no slot points yet
+ *   3. the slot: version + 1 (near caches drop the old content), seq odd, offset, seq even
+ *   4. a new entry's index cell last: a reader that sees it may read the slot
+ *   5. the old record's bytes are released: from now on they may be compacted away
+ */
+import type { EvictionPolicy, PolicyFactory } from '../eviction/policy.ts';
+import { Arena } from './arena.ts';
+import { clearCells, insertCell, probe, removeCell } from './index-cells.ts';
+import { HEADER, SLOT, recordBytes } from './layout.ts';
+import { recordExpiresAtMs, recordHasKey, recordSize, recordVersion, writeRecord, type RecordMeta } from './record.ts';
+import type { Region } from './region.ts';
+import { beginChange, endChange } from './seqlock.ts';
+import { RingDrain } from './thread-row.ts';
+import type { WalletKey } from './wallet-key.ts';
+
+/** `older`: L1 holds a version as new or newer. `too-large`: L1 cannot hold it; an older version of it has been removed. */
+export type PutResult = 'stored' | 'older' | 'too-large';
+
+export class L1Writer {
+  readonly arena: Arena;
+  readonly policy: EvictionPolicy;
+  evictions = 0;
+  expirations = 0;
+
+  private readonly region: Region;
+  private readonly rings: RingDrain;
+  private readonly freeSlots: Int32Array;
+  private freeCount: number;
+  private sweepHand = 0;
+  private key!: WalletKey;
+
+  constructor(region: Region, makePolicy: PolicyFactory) {
+    this.region = region;
+    this.arena = new Arena(region);
+    this.policy = makePolicy(region.slotCount);
+    this.rings = new RingDrain(region);
+    // Taken from the end: low slots first, so that a cache that is not full stays dense.
+    this.freeSlots = Int32Array.from({ length: region.slotCount }, (_, i) => region.slotCount - 1 - i);
+    this.freeCount = region.slotCount;
+  }
+
+  get size(): number {
+    return this.region.slotCount - this.freeCount;
+  }
+
+  /** The slot that holds `key`, expired or not; -1 when none does. */
+  find(key: WalletKey): number {
+    this.key = key;
+    return probe(this.region, key.hash, this.holdsKey);
+  }
+
+  versionOf(slot: number): number {
+    return recordVersion(this.region, this.recordAt(slot));
+  }
+
+  put(key: WalletKey, payload: Uint8Array, meta: RecordMeta): PutResult {
+    let slot = this.find(key);
+    if (slot >= 0 && this.versionOf(slot) >= meta.version) return 'older';
+    const bytes = recordBytes(key.length, payload.length);
+    if (bytes > this.arena.maxRecordBytes || bytes > this.arena.usableBytes) {
+      if (slot >= 0) this.removeSlot(slot);
+      return 'too-large';
+    }
+    this.drainHits();
+    if (slot >= 0) {
+      this.policy.touched(slot);
+      // Its old bytes may be what makes room: an update needs only the difference.
+      if (this.arena.liveBytes - this.bytesOf(slot) + bytes > this.arena.usableBytes) slot = this.makeRoom(bytes, slot);
+    } else {
+      slot = this.makeRoom(bytes, slot);
+    }
+    let at = this.arena.allocate(bytes);
+    while (at < 0) {
+      if (!this.evictOne()) return 'too-large';
+      // The entry itself may have been the victim.
+      slot = this.find(key);
+      at = this.arena.allocate(bytes);
+    }
+    if (slot >= 0) this.replace(slot, at, key, payload, meta);
+    else this.insert(at, key, payload, meta, bytes);
+    return 'stored';
+  }
+
+  /** @returns whether there was an entry. */
+  remove(key: WalletKey): boolean {
+    const slot = this.find(key);
+    if (slot < 0) return false;
+    this.removeSlot(slot);
+    return true;
+  }
+
+  /** Removes the entry in `slot` if it has expired. */
+  removeExpired(slot: number, nowMs: number): boolean {
+    if (!this.inUse(slot) || recordExpiresAtMs(this.region, this.recordAt(slot)) > nowMs) return false;
+    this.removeSlot(slot);
+    this.expirations++;
+    return true;
+  }
+
+  /** Looks at the next `slots` slots in turn and frees what has expired. */
+  sweep(slots: number, nowMs: number): number {
+    let freed = 0;
+    for (let i = Math.min(slots, this.region.slotCount); i > 0; i--) {
+      if (this.removeExpired(this.sweepHand, nowMs)) freed++;
+      this.sweepHand = this.sweepHand + 1 === this.region.slotCount ? 0 : this.sweepHand + 1;
+    }
+    return freed;
+  }
+
+  /** A hit by the owner itself. */
+  touch(slot: number): void {
+    this.policy.touched(slot);
+  }
+
+  clear(): void {
+    const { region } = this;
+    for (let slot = 0; slot < region.slotCount; slot++) if (this.inUse(slot)) this.emptySlot(slot);
+    clearCells(region);
+    for (let i = 0; i < region.slotCount; i++) this.freeSlots[i] = region.slotCount - 1 - i;
+    this.freeCount = region.slotCount;
+    this.policy.reset();
+    this.arena.reset();
+    this.publishSize();
+  }
+
+  /** From now on attached threads know that nobody writes any more. */
+  close(): void {
+    Atomics.store(this.region.u32, HEADER.closed, 1);
+  }
+
+  slotsInUse(): Set<number> {
+    const used = new Set<number>();
+    for (let slot = 0; slot < this.region.slotCount; slot++) if (this.inUse(slot)) used.add(slot);
+    return used;
+  }
+
+  private makeRoom(bytes: number, slot: number): number {
+    const { arena } = this;
+    let gone = slot < 0;
+    while ((gone && this.freeCount === 0) || arena.liveBytes + bytes - (gone ? 0 : this.bytesOf(slot)) > arena.usableBytes) {
+      const victim = this.policy.victim();
+      if (victim < 0) break;
+      if (victim === slot) gone = true;
+      this.removeSlot(victim);
+      this.evictions++;
+    }
+    return gone ? -1 : slot;
+  }
+
+  private evictOne(): boolean {
+    const victim = this.policy.victim();
+    if (victim < 0) return false;
+    this.removeSlot(victim);
+    this.evictions++;
+    return true;
+  }
+
+  private insert(at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, bytes: number): void {
+    const { region } = this;
+    const slot = this.freeSlots[--this.freeCount];
+    writeRecord(region, at, slot, key, payload, meta);
+    const words = this.words(slot);
+    region.u32[words + SLOT.hash] = key.hash;
+    this.publish(words, at);
+    insertCell(region, key.hash, slot);
+    this.policy.inserted(slot, key.hash, bytes);
+    this.publishSize();
+  }
+
+  private replace(slot: number, at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta): void {
+    writeRecord(this.region, at, slot, key, payload, meta);
+    // Allocation may have moved the old record: look where it is now.
+    const oldAt = this.recordAt(slot);
+    const oldBytes = recordSize(this.region, oldAt);
+    this.publish(this.words(slot), at);
+    this.arena.release(oldAt, oldBytes);
+    this.publishSize();
+  }
+
+  private publish(words: number, at: number): void {
+    const { region } = this;
+    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
+    beginChange(region.i32, words);
+    region.u32[words + SLOT.offset] = (at - region.arenaStart) / 8 + 1;
+    endChange(region.i32, words);
+  }
+
+  private removeSlot(slot: number): void {
+    removeCell(this.region, this.region.u32[this.words(slot) + SLOT.hash], slot);
+    const at = this.recordAt(slot);
+    const bytes = recordSize(this.region, at);
+    this.emptySlot(slot);
+    this.arena.release(at, bytes);
+    this.policy.removed(slot);
+    this.freeSlots[this.freeCount++] = slot;
+    this.publishSize();
+  }
+
+  private emptySlot(slot: number): void {
+    const { region } = this;
+    const words = this.words(slot);
+    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
+    beginChange(region.i32, words);
+    region.u32[words + SLOT.offset] = 0;
+    endChange(region.i32, words);
+  }
+
+  private drainHits(): void {
+    this.rings.drain(this.touchIfUsed);
+  }
+
+  /** A ring may name a slot that has been emptied since. */
+  private readonly touchIfUsed = (slot: number): void => {
+    if (slot < this.region.slotCount && this.inUse(slot)) this.policy.touched(slot);
+  };
+
+  private publishSize(): void {
+    const { u32 } = this.region;
+    u32[HEADER.residentProfiles] = this.size;
+    u32[HEADER.residentBytesLow] = this.arena.liveBytes >>> 0;
+    u32[HEADER.residentBytesHigh] = Math.floor(this.arena.liveBytes / 2 ** 32);
+  }
+
+  private readonly holdsKey = (slot: number): boolean => recordHasKey(this.region, this.recordAt(slot), this.key);
+  private words = (slot: number) => this.region.slotsStart / 4 + slot * SLOT.words;
+  private inUse = (slot: number) => this.region.u32[this.words(slot) + SLOT.offset] !== 0;
+  private recordAt = (slot: number) => this.region.arenaStart + (this.region.u32[this.words(slot) + SLOT.offset] - 1) * 8;
+  private bytesOf = (slot: number) => recordSize(this.region, this.recordAt(slot));
+}

@@ -1,0 +1,56 @@
+/**
+ * The one table of metrics: name, kind, unit and meaning. `getStats`, the command line and Prometheus text are made from it.
+ * Counters are kept per thread in shared memory (one row a thread, written by that thread alone) and summed on demand.
+ */
+export interface Metric {
+  readonly name: string;
+  readonly unit: 'count' | 'bytes' | 'microseconds';
+  readonly help: string;
+}
+
+const counters = [
+  ['l1Hits', 'count', 'reads answered by L1, the near cache included'],
+  ['nearHits', 'count', 'of the L1 hits, those that the near cache of the thread answered without decoding'],
+  ['l2Hits', 'count', 'reads answered by L2'],
+  ['misses', 'count', 'reads that neither tier could answer'],
+  ['l2Failures', 'count', 'wallets that L2 could not answer for: failed, timed out or known to be down; also counted as misses'],
+  ['expirations', 'count', 'entries of L1 found expired, by a read or by the sweep'],
+  ['contended', 'count', 'reads of L1 given up because the owner kept changing the slot'],
+  ['writes', 'count', 'profiles updated'],
+  ['invalidations', 'count', 'wallets invalidated by this process'],
+  ['promotions', 'count', 'profiles taken from L2 into L1'],
+  ['promotionsRefused', 'count', 'profiles from L2 that were older than what this process knew: a late load lost to an update or an invalidation'],
+  ['evictions', 'count', 'entries that L1 evicted to stay within its bounds'],
+  ['tooLargeForL1', 'count', 'profiles kept in L2 alone because L1 could not hold them'],
+  ['l2Stored', 'count', 'writes that L2 acknowledged'],
+  ['l2Queued', 'count', 'writes queued because L2 did not answer in time'],
+  ['l2Refused', 'count', 'writes that L2 refused because it held a newer version'],
+  ['l2QueueDropped', 'count', 'queued writes given up because the queue was full'],
+  ['l2Replayed', 'count', 'queued writes that L2 took later'],
+  ['corrupt', 'count', 'records of L2 that were damaged, foreign or of an unknown structure; counted as misses'],
+  ['loads', 'count', 'calls of a loader by getOrLoad and getOrLoadMany'],
+  ['loadFailures', 'count', 'loader calls that failed'],
+  ['loadsShared', 'count', 'callers who were answered by a load that another caller had begun'],
+  ['eventsPublished', 'count', 'update events sent with a write'],
+  ['eventsReceived', 'count', 'update events of other processes'],
+  ['eventsIgnored', 'count', 'own or outdated update events'],
+  ['eventsMalformed', 'count', 'messages on the channel that are no update event'],
+  ['channelGaps', 'count', 'times that messages of the channel may have been lost'],
+  ['decodes', 'count', 'profiles decoded'],
+] as const satisfies readonly (readonly [string, Metric['unit'], string])[];
+
+export type CounterName = (typeof counters)[number][0];
+
+export const COUNTERS: readonly Metric[] = counters.map(([name, unit, help]) => ({ name, unit, help }));
+
+/** Position of each counter in a thread's row. */
+export const COUNTER = Object.fromEntries(counters.map(([name], at) => [name, at])) as Record<CounterName, number>;
+
+export const GAUGES: readonly Metric[] = [
+  { name: 'l1Size', unit: 'count', help: 'profiles resident in L1' },
+  { name: 'l1MaxSize', unit: 'count', help: 'bound of l1Size' },
+  { name: 'l1Bytes', unit: 'bytes', help: 'bytes of the resident records: headers, keys, payloads' },
+  { name: 'l1MaxBytes', unit: 'bytes', help: 'bound of l1Bytes' },
+  { name: 'l1RegionBytes', unit: 'bytes', help: 'the whole shared region, its fixed tables included' },
+  { name: 'threads', unit: 'count', help: 'threads that use this L1 now' },
+];
