@@ -1,0 +1,63 @@
+/** Raw record <-> envelope. Runs in worker threads: LZ4 and the CRC are done here, never on the thread that owns profiles. */
+import { compressSync, uncompressSync } from 'lz4-napi';
+import { corrupt } from './corrupt.ts';
+import { ENVELOPE, FLAG_LZ4, FLAG_TOMBSTONE, lz4MaxRawBytes, openEnvelope, sealEnvelope } from './envelope.ts';
+
+/** Below this LZ4 has nothing to find and costs a native call. */
+const MIN_COMPRESS_BYTES = 64;
+const NOTHING = new Uint8Array(0);
+
+export interface RawRecord {
+  wallet: string;
+  /** msgpack as ProfileCodec wrote it. */
+  raw: Uint8Array;
+  schemaId: number;
+  version: number;
+  createdAtMs: number;
+  /** 0 = never. */
+  expiresAtMs: number;
+}
+
+/** LZ4 is used only where it makes the record smaller. The result is memory of its own. */
+export function packRecord(record: RawRecord, compression: 'lz4' | 'none'): Uint8Array {
+  const { raw, schemaId, version, createdAtMs, expiresAtMs, wallet } = record;
+  const fields = { flags: 0, schemaId, rawBytes: raw.length, version, createdAtMs, expiresAtMs, wallet };
+  if (compression === 'lz4' && raw.length >= MIN_COMPRESS_BYTES) {
+    const packed = compressSync(asBuffer(raw));
+    if (packed.length < raw.length) return sealEnvelope({ ...fields, flags: FLAG_LZ4 }, packed);
+  }
+  return sealEnvelope(fields, raw);
+}
+
+export function packTombstone(wallet: string, version: number, createdAtMs: number, expiresAtMs: number): Uint8Array {
+  return sealEnvelope({ flags: FLAG_TOMBSTONE, schemaId: 0, rawBytes: 0, version, createdAtMs, expiresAtMs, wallet }, NOTHING);
+}
+
+/** `raw` is private memory, no view of `envelope`. Throws ERR_L2_CORRUPT for whatever is not a whole record of this wallet. */
+export function unpackRecord(envelope: Uint8Array, wallet: string, maxRawBytes: number): RawRecord | { tombstone: true; version: number } {
+  const opened = openEnvelope(envelope, { wallet, maxRawBytes });
+  if (opened.flags === FLAG_TOMBSTONE) return { tombstone: true, version: opened.version };
+  const raw = opened.flags === FLAG_LZ4 ? inflate(opened.stored, opened.rawBytes) : Uint8Array.prototype.slice.call(opened.stored);
+  const { schemaId, version, createdAtMs, expiresAtMs } = opened;
+  return { wallet, raw, schemaId, version, createdAtMs, expiresAtMs };
+}
+
+function inflate(stored: Uint8Array, rawBytes: number): Uint8Array {
+  // lz4-napi allocates what this prefix says and fills it with zeroes, seconds long for 4 GiB: check before the call.
+  const prefix = new DataView(stored.buffer, stored.byteOffset).getUint32(0, true);
+  if (prefix !== rawBytes || rawBytes > lz4MaxRawBytes(stored.length)) throw corrupt('the LZ4 size is not the raw size', 'lz4');
+  let raw: Uint8Array;
+  try {
+    raw = uncompressSync(stored);
+  } catch (error) {
+    throw corrupt('the LZ4 block is damaged', 'lz4', error);
+  }
+  // A block that ends early comes back short and without an error.
+  if (raw.length !== rawBytes) throw corrupt(`LZ4 gave ${raw.length} bytes for ${rawBytes}`, 'lz4');
+  return raw;
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** Bytes that an envelope adds to its payload. */
+export const envelopeOverheadBytes = (wallet: string): number => ENVELOPE.headerBytes + Buffer.byteLength(wallet);

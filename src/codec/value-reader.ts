@@ -1,0 +1,345 @@
+/**
+ * msgpack -> deeply frozen value. A strict reader of exactly what ProfileCodec writes with msgpackr: records of the structure
+ * table, and of extensions only timestamp, undefined, Set, big integers, Uint8Array and (where Maps are) inline records.
+ * Everything else is ERR_L2_CORRUPT. It is our own, and not msgpackr's Unpackr, because the bytes may be hostile: msgpackr
+ * builds RegExp, Error and typed arrays, follows bundle pointers backwards, and compiles code for field names in the value
+ * (RELIABILITY, section 4); its extensions are global to the module; and values have to be frozen, here while they are built.
+ * test/codec/value-reader.test.ts holds the two readers against each other.
+ *
+ * The state of the one decode under way is in module variables: nothing here calls out, so decodes cannot interleave.
+ */
+import { corrupt } from './corrupt.ts';
+import { addTo, frozenDate, openMap, openSet, putInto } from './frozen-types.ts';
+import { MAX_BIGINT_BITS, MAX_DEPTH } from './profile-walk.ts';
+
+/** First byte of a structured value whose maps are JavaScript Maps, objects of unknown shape being inline records. */
+export const MAPS_ARE_MAPS = 0xc1;
+
+type ReadRecord = () => object;
+const freeze = Object.freeze;
+const latin1Slice = Buffer.prototype.latin1Slice;
+const utf8Slice = Buffer.prototype.utf8Slice;
+
+/** Strings are cut out of one text of this many bytes, so that a small string of a huge profile keeps little alive. */
+const TEXT_WINDOW_BYTES = 8_192;
+/** Readings of a structure before code is made for it. */
+const COMPILE_AFTER_READS = 4;
+const MAX_BIGINT_BYTES = MAX_BIGINT_BITS / 8 + 8;
+
+let src: Uint8Array = new Uint8Array(0);
+let at = 0;
+let end = 0;
+let depth = 0;
+/** Array slots that may still be allocated: each needs a byte, so their sum over any honest value stays under its length. */
+let slots = 0;
+let text = '';
+let textStart = 0;
+let textEnd = 0;
+let records: readonly ReadRecord[] | undefined;
+let inline: Array<readonly string[] | undefined> | undefined;
+let portable = false;
+let binary = false;
+
+const f64 = new Float64Array(1);
+const f64Bytes = new Uint8Array(f64.buffer);
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** Reads values written with one table (or with none: `structures` undefined). */
+export class ValueReader {
+  readonly #records: readonly ReadRecord[] | undefined;
+  readonly #portable: boolean;
+  /** The last value read holds a Uint8Array or Buffer, which cannot be frozen. */
+  hadBinary = false;
+
+  constructor(structures: readonly (readonly string[])[] | undefined, isPortable: boolean) {
+    this.#records = structures?.map((keys) => recordReader(keys));
+    this.#portable = isPortable;
+  }
+
+  /** `bytes` is private memory: nobody changes it during the call, and the result shares nothing with it. */
+  read(bytes: Uint8Array, start: number, stop: number): object {
+    src = bytes;
+    at = start;
+    end = stop;
+    depth = 0;
+    slots = stop - start;
+    textStart = textEnd = start;
+    records = this.#records;
+    portable = this.#portable;
+    inline = undefined;
+    binary = false;
+    try {
+      if (!portable && at < end && src[at] === MAPS_ARE_MAPS) {
+        at++;
+        inline = [];
+      }
+      const value = read();
+      if (at !== end) throw corrupt('bytes after the end of the value', 'value');
+      if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
+        throw corrupt('the value is no object', 'value');
+      }
+      this.hadBinary = binary;
+      return value;
+    } finally {
+      src = NO_BYTES;
+      text = '';
+      inline = undefined;
+    }
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+const cut = () => corrupt('the value ends in the middle', 'value');
+
+function read(): unknown {
+  if (at >= end) throw cut();
+  const token = src[at++];
+  if (token < 0x40) return token;
+  if (token < 0x80) return records === undefined && inline === undefined ? smallInt(token) : readRecord(token);
+  if (token < 0x90) return readMap(token & 0x0f);
+  if (token < 0xa0) return readArray(token & 0x0f);
+  if (token < 0xc0) return readString(token & 0x1f);
+  if (token >= 0xe0) return token - 0x100;
+  switch (token) {
+    case 0xc0: return null;
+    case 0xc2: return false;
+    case 0xc3: return true;
+    case 0xc4: return readBinary(u8());
+    case 0xc5: return readBinary(u16());
+    case 0xc6: return readBinary(u32());
+    case 0xc7: return readExtension(u8());
+    case 0xc8: return readExtension(u16());
+    case 0xc9: return readExtension(u32());
+    case 0xca: return readFloat32();
+    case 0xcb: return readFloat64();
+    case 0xcc: return u8();
+    case 0xcd: return u16();
+    case 0xce: return u32();
+    case 0xcf: return (BigInt(u32()) << 32n) | BigInt(u32());
+    case 0xd0: return (u8() << 24) >> 24;
+    case 0xd1: return (u16() << 16) >> 16;
+    case 0xd2: return u32() | 0;
+    case 0xd3: return BigInt.asIntN(64, (BigInt(u32()) << 32n) | BigInt(u32()));
+    case 0xd4: return readExtension(1);
+    case 0xd5: return readExtension(2);
+    case 0xd6: return readExtension(4);
+    case 0xd7: return readExtension(8);
+    case 0xd8: return readExtension(16);
+    case 0xd9: return readString(u8());
+    case 0xda: return readString(u16());
+    case 0xdb: return readString(u32());
+    case 0xdc: return readArray(u16());
+    case 0xdd: return readArray(u32());
+    case 0xde: return readMap(u16());
+    case 0xdf: return readMap(u32());
+    default: throw corrupt(`byte 0x${token.toString(16)} begins no value`, 'value');
+  }
+}
+
+function smallInt(token: number): number {
+  if (portable) return token;
+  throw corrupt('a record without a structure table', 'value');
+}
+
+function u8(): number {
+  if (at >= end) throw cut();
+  return src[at++];
+}
+
+function u16(): number {
+  if (at + 2 > end) throw cut();
+  return (src[at++] << 8) | src[at++];
+}
+
+function u32(): number {
+  if (at + 4 > end) throw cut();
+  return ((src[at++] << 24) | (src[at++] << 16) | (src[at++] << 8) | src[at++]) >>> 0;
+}
+
+function readFloat64(): number {
+  if (at + 8 > end) throw cut();
+  if (LITTLE_ENDIAN) for (let i = 7; i >= 0; i--) f64Bytes[i] = src[at++];
+  else for (let i = 0; i < 8; i++) f64Bytes[i] = src[at++];
+  return f64[0];
+}
+
+function readFloat32(): number {
+  const bytes = u32();
+  return new DataView(new Uint32Array([bytes]).buffer).getFloat32(0, LITTLE_ENDIAN);
+}
+
+function readString(length: number): string {
+  const from = at;
+  const to = at + length;
+  if (to > end) throw cut();
+  at = to;
+  for (let i = from; i < to; i++) if (src[i] > 0x7f) return utf8Slice.call(src, from, to);
+  if (to > textEnd || from < textStart) {
+    textStart = from;
+    textEnd = Math.max(to, Math.min(end, from + TEXT_WINDOW_BYTES));
+    text = latin1Slice.call(src, textStart, textEnd);
+  }
+  return text.slice(from - textStart, to - textStart);
+}
+
+function readBinary(length: number): Uint8Array {
+  if (length > end - at) throw cut();
+  binary = true;
+  at += length;
+  // A copy, never a view: the caller may change it, and `src` is the cache's.
+  return portable ? Uint8Array.prototype.slice.call(src, at - length, at) : Buffer.from(Uint8Array.prototype.slice.call(src, at - length, at).buffer);
+}
+
+function enter(): void {
+  if (++depth > MAX_DEPTH) throw corrupt(`more than ${MAX_DEPTH} levels`, 'value');
+}
+
+function readArray(length: number): readonly unknown[] {
+  if (length > end - at || (slots -= length) < 0) throw cut();
+  enter();
+  const array = new Array<unknown>(length);
+  for (let i = 0; i < length; i++) array[i] = read();
+  depth--;
+  return freeze(array);
+}
+
+function readMap(length: number): object {
+  if (length * 2 > end - at) throw cut();
+  enter();
+  if (inline !== undefined) {
+    const map = openMap();
+    for (let i = 0; i < length; i++) putInto(map, read(), read());
+    depth--;
+    return freeze(map);
+  }
+  const object: Record<string, unknown> = {};
+  for (let i = 0; i < length; i++) object[readKey()] = read();
+  depth--;
+  return freeze(object);
+}
+
+function readKey(): string {
+  const key = read();
+  if (typeof key !== 'string' || key === '__proto__') throw corrupt('a field name that no profile has', 'value');
+  return key;
+}
+
+function readRecord(token: number): object {
+  // As msgpackr numbers them: one byte up to 0x7f, and past 32 shared structures the upper half takes a second byte.
+  const index = token < 0x60 || (records?.length ?? 0) <= 32 ? token - 0x40 : 32 + (token & 0x1f) + (u8() << 5);
+  const shared = records?.[index];
+  if (shared === undefined) {
+    const keys = inline?.[index];
+    if (keys === undefined) throw corrupt(`structure ${index} is not in the table`, 'value');
+    return readInline(keys);
+  }
+  enter();
+  const value = shared();
+  depth--;
+  return value;
+}
+
+function readInline(keys: readonly string[]): object {
+  enter();
+  const object: Record<string, unknown> = {};
+  for (const key of keys) object[key] = read();
+  depth--;
+  return freeze(object);
+}
+
+/** Definition of an inline record: its number, its keys, then its first values. */
+function defineInline(index: number): object {
+  if (inline === undefined || index < (records?.length ?? 0)) throw corrupt('a record definition where none may be', 'value');
+  const token = u8();
+  const length = token >= 0x90 && token < 0xa0 ? token & 0x0f : token === 0xdc ? u16() : token === 0xdd ? u32() : -1;
+  if (length < 0 || length > end - at) throw corrupt('a record definition without its keys', 'value');
+  const keys: string[] = [];
+  for (let i = 0; i < length; i++) keys.push(readKey());
+  inline[index] = keys;
+  return readInline(keys);
+}
+
+function readExtension(length: number): unknown {
+  const type = u8();
+  if (length > end - at) throw cut();
+  const from = at;
+  if (type === 0x72 && length <= 2) {
+    const low = u8();
+    if (low < 0x40 || low > 0x7f || (length === 2 && low < 0x60)) throw corrupt('a record definition without a number', 'value');
+    return defineInline(length === 1 ? low - 0x40 : 32 + (low & 0x1f) + (u8() << 5));
+  }
+  at += length;
+  if (type === 0xff) return readTimestamp(from, length);
+  if (type === 0x00 && length === 1) return undefined;
+  if (!portable) {
+    if (type === 0x73 && length === 1) return readSet();
+    if (type === 0x42) return readBigInt(from, length);
+    if (type === 0x74 && length >= 1 && src[from] === 1) {
+      binary = true;
+      return Uint8Array.prototype.slice.call(src, from + 1, at);
+    }
+  }
+  throw corrupt(`extension ${type} is of no profile`, 'value');
+}
+
+function readSet(): ReadonlySet<unknown> {
+  const array = read();
+  if (!Array.isArray(array)) throw corrupt('a Set without its values', 'value');
+  const set = openSet();
+  for (const value of array) addTo(set, value);
+  return freeze(set);
+}
+
+/** The msgpack timestamp extension: 32, 64 or 96 bits; one byte stands for an invalid Date. */
+function readTimestamp(from: number, length: number): Date {
+  const after = at;
+  at = from;
+  let ms: number;
+  if (length === 4) {
+    ms = u32() * 1_000;
+  } else if (length === 8) {
+    const high = u32();
+    ms = ((high & 0x3) * 0x100000000 + u32()) * 1_000 + Math.trunc((high >>> 2) / 1_000_000);
+  } else if (length === 12) {
+    const nanos = u32();
+    ms = ((u32() | 0) * 0x100000000 + u32()) * 1_000 + Math.trunc(nanos / 1_000_000);
+  } else if (length === 1 && !portable) {
+    at = after;
+    return frozenDate(NaN);
+  } else {
+    throw corrupt('a timestamp of an unknown length', 'value');
+  }
+  at = after;
+  const date = frozenDate(ms);
+  if (Number.isNaN(date.getTime())) throw corrupt('a timestamp out of range', 'value');
+  return date;
+}
+
+function readBigInt(from: number, length: number): bigint {
+  if (length === 0 || length > MAX_BIGINT_BYTES) throw corrupt('a bigint out of range', 'value');
+  const hex = Buffer.prototype.hexSlice.call(src, from, from + length);
+  return BigInt.asIntN(length * 8, BigInt(`0x${hex}`));
+}
+
+/** Slow at first; code of its own once it is clear that the structure is in use. Keys come from a table that was checked. */
+function recordReader(keys: readonly string[]): ReadRecord {
+  let reads = 0;
+  let compiled: ReadRecord | undefined;
+  return () => {
+    if (compiled !== undefined) return compiled();
+    if (++reads > COMPILE_AFTER_READS) compiled = compile(keys);
+    const object: Record<string, unknown> = {};
+    for (const key of keys) object[key] = read();
+    return freeze(object);
+  };
+}
+
+function compile(keys: readonly string[]): ReadRecord | undefined {
+  const fields = keys.map((key) => `${JSON.stringify(key)}:r()`).join(',');
+  try {
+    return new Function('r', 'f', `return function(){return f({${fields}})}`)(read, freeze) as ReadRecord;
+  } catch {
+    // Code generation is forbidden in this process: the slow way stays right.
+    return undefined;
+  }
+}
