@@ -1,0 +1,205 @@
+/**
+ * Sends the keys of one batch to the nodes that own them, follows redirects, and settles every key by itself: one dead node
+ * costs its own keys. Keys of one slot travel in one command; all commands of all nodes leave in the same tick.
+ *
+ * A command is sent again only when the answer proves that it took no effect (MOVED, ASK, TRYAGAIN, NOSCRIPT, LOADING, …) or
+ * when it is a read. At the deadline whatever is not settled is settled as failed, and late answers are ignored.
+ */
+import { ProfileCacheError } from '../errors.ts';
+import type { Arg, RedisNode } from './redis-node.ts';
+import { timeoutError, unavailableError, verdictOf } from './redis-errors.ts';
+import type { RedisTopology } from './redis-topology.ts';
+
+/** Redirects and waits that one key may go through. */
+const MAX_ATTEMPTS = 16;
+const FIRST_PAUSE_MS = 5;
+const MAX_PAUSE_MS = 50;
+
+export interface BatchPlan {
+  count: number;
+  slotOf(index: number): number;
+  /** Keys of one command at the most, and bytes (as `bytesOf` counts them). */
+  maxKeys: number;
+  maxBytes: number;
+  bytesOf?(index: number): number;
+  /** Where the keys of a slot go now; undefined where nobody serves it. */
+  pick(slot: number): RedisNode | undefined;
+  /** The command for these keys on this node; undefined when there is no time left to take effect. */
+  command(indices: readonly number[], node: RedisNode, remainingMs: number, wholeScript: boolean): { name: string; args: Arg[] } | undefined;
+  /** Settles the keys from the reply; gives back those that may be sent again. */
+  take(indices: readonly number[], reply: unknown, node: RedisNode): { again: number[]; pause: boolean } | undefined;
+  fail(index: number, error: ProfileCacheError): void;
+  /** Whether a command may be repeated although it may have taken effect. */
+  idempotent: boolean;
+}
+
+export class BatchRun {
+  readonly #topology: RedisTopology;
+  readonly #plan: BatchPlan;
+  readonly #timeoutMs: number;
+  readonly #endMs: number;
+  readonly #settled: Uint8Array;
+  #open: number;
+  #timer: NodeJS.Timeout | undefined;
+  #finish: () => void = () => undefined;
+
+  constructor(topology: RedisTopology, plan: BatchPlan, timeoutMs: number) {
+    this.#topology = topology;
+    this.#plan = plan;
+    this.#timeoutMs = timeoutMs;
+    this.#endMs = performance.now() + timeoutMs;
+    this.#settled = new Uint8Array(plan.count);
+    this.#open = plan.count;
+  }
+
+  run(): Promise<void> {
+    if (this.#plan.count === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#finish = resolve;
+      this.#timer = setTimeout(() => this.#failRest(), this.#timeoutMs);
+      this.#dispatch(Array.from({ length: this.#plan.count }, (_, i) => i), 0);
+    });
+  }
+
+  #failRest(): void {
+    // One error for all: making thousands of stacks would cost more than the reads.
+    const error = timeoutError(this.#timeoutMs);
+    this.#fail(Array.from(this.#settled.keys()).filter((index) => this.#settled[index] === 0), error);
+  }
+
+  #settle(indices: readonly number[]): void {
+    for (const index of indices) {
+      if (this.#settled[index]) continue;
+      this.#settled[index] = 1;
+      this.#open--;
+    }
+    if (this.#open > 0) return;
+    clearTimeout(this.#timer);
+    this.#finish();
+  }
+
+  #fail(indices: readonly number[], error: ProfileCacheError): void {
+    for (const index of indices) if (!this.#settled[index]) this.#plan.fail(index, error);
+    this.#settle(indices);
+  }
+
+  #dispatch(indices: readonly number[], attempt: number, single = false): void {
+    const plan = this.#plan;
+    const bySlot = new Map<number, number[]>();
+    for (const index of indices) {
+      if (this.#settled[index]) continue;
+      const slot = this.#topology.standalone ? 0 : plan.slotOf(index);
+      const group = bySlot.get(slot);
+      if (group) group.push(index);
+      else bySlot.set(slot, [index]);
+    }
+    for (const [slot, group] of bySlot) {
+      const node = plan.pick(slot);
+      if (!node) this.#fail(group, this.#nobody(slot));
+      else if (!node.usable && node.starting) this.#later(group, attempt + 1, FIRST_PAUSE_MS);
+      else if (!node.usable) this.#fail(group, unavailableError(node.name, node.lastError?.message || 'not connected'));
+      else for (const chunk of this.#chunks(group, single)) this.#send(chunk, node, attempt, false, false);
+    }
+  }
+
+  #nobody(slot: number): ProfileCacheError {
+    if (this.#topology.closed) return new ProfileCacheError('ERR_CLOSED', 'the store is closed; open a new one');
+    this.#topology.refreshSoon();
+    return new ProfileCacheError('ERR_L2_UNAVAILABLE', `no redis node serves hash slot ${slot} now; health() shows which part of the cluster is away`);
+  }
+
+  *#chunks(group: number[], single: boolean): Generator<number[]> {
+    const { maxKeys, maxBytes, bytesOf } = this.#plan;
+    if (single) {
+      for (const index of group) yield [index];
+      return;
+    }
+    if (group.length <= maxKeys && !bytesOf) return yield group;
+    let chunk: number[] = [];
+    let bytes = 0;
+    for (const index of group) {
+      const size = bytesOf?.(index) ?? 0;
+      if (chunk.length > 0 && (chunk.length >= maxKeys || bytes + size > maxBytes)) {
+        yield chunk;
+        chunk = [];
+        bytes = 0;
+      }
+      chunk.push(index);
+      bytes += size;
+    }
+    if (chunk.length > 0) yield chunk;
+  }
+
+  #send(indices: readonly number[], node: RedisNode, attempt: number, asking: boolean, wholeScript: boolean): void {
+    const command = this.#plan.command(indices, node, this.#endMs - performance.now(), wholeScript);
+    if (!command) return this.#fail(indices, timeoutError(this.#timeoutMs, node.name));
+    // ASKING holds for the next command of the connection, and nothing comes between two writes of one tick.
+    if (asking) node.send('asking', []).catch(() => undefined); // The command behind it tells the same.
+    node.send(command.name, command.args).then(
+      (reply) => {
+        let rest: ReturnType<BatchPlan['take']>;
+        try {
+          rest = this.#plan.take(indices, reply, node);
+        } catch (cause) {
+          // A reply of a shape that Redis does not send: a proxy, or another server altogether.
+          return this.#fail(indices, ProfileCacheError.from(cause, 'ERR_L2_CORRUPT', { node: node.name }));
+        }
+        if (!rest) return this.#settle(indices);
+        const again = new Set(rest.again);
+        this.#settle(indices.filter((index) => !again.has(index)));
+        this.#later(rest.again, attempt + 1, rest.pause ? pauseMs(attempt) : 0);
+      },
+      (error: unknown) => this.#answerError(error, indices, node, attempt, asking, wholeScript),
+    );
+  }
+
+  #answerError(error: unknown, indices: readonly number[], node: RedisNode, attempt: number, asking: boolean, wholeScript: boolean): void {
+    const verdict = verdictOf(error, node.name);
+    switch (verdict.kind) {
+      case 'moved':
+        this.#topology.moved(verdict.slot, verdict.host, verdict.port);
+        return this.#later(indices, attempt + 1, attempt < 2 ? 0 : pauseMs(attempt));
+      case 'ask': {
+        if (indices.length > 1) return this.#single(indices, attempt + 1);
+        const target = this.#topology.nodeFor(verdict.host, verdict.port);
+        if (attempt >= MAX_ATTEMPTS || !target.usable) return this.#later(indices, attempt + 1, FIRST_PAUSE_MS);
+        return this.#send(indices, target, attempt + 1, true, wholeScript);
+      }
+      case 'split':
+        if (indices.length > 1) return this.#single(indices, attempt + 1);
+        return this.#later(indices, attempt + 1, pauseMs(attempt));
+      case 'noscript':
+        if (wholeScript || !node.usable) return this.#later(indices, attempt + 1, pauseMs(attempt));
+        return this.#send(indices, node, attempt + 1, asking, true);
+      case 'later':
+        this.#topology.refreshSoon();
+        return this.#later(indices, attempt + 1, pauseMs(attempt));
+      case 'lost':
+        this.#topology.refreshSoon();
+        if (this.#plan.idempotent && attempt < 3) return this.#later(indices, attempt + 1, pauseMs(attempt));
+        return this.#fail(indices, unavailableError(node.name, node.lastError?.message || 'connection lost'));
+      case 'fatal':
+        if (verdict.error.message.includes('CLUSTERDOWN')) this.#topology.refreshSoon();
+        return this.#fail(indices, verdict.error);
+    }
+  }
+
+  #single(indices: readonly number[], attempt: number): void {
+    if (attempt > MAX_ATTEMPTS) return this.#giveUp(indices);
+    this.#dispatch(indices, attempt, true);
+  }
+
+  #later(indices: readonly number[], attempt: number, delayMs: number): void {
+    if (indices.length === 0) return;
+    if (attempt > MAX_ATTEMPTS) return this.#giveUp(indices);
+    if (delayMs === 0) return this.#dispatch(indices, attempt);
+    // A change of the nodes (a connection came up, a new master is known) may be what it waits for.
+    void this.#topology.waitForChange(delayMs).then(() => this.#dispatch(indices, attempt));
+  }
+
+  #giveUp(indices: readonly number[]): void {
+    this.#fail(indices, new ProfileCacheError('ERR_L2_UNAVAILABLE', `redis sent the command on ${MAX_ATTEMPTS} times; the cluster is changing, try again`));
+  }
+}
+
+const pauseMs = (attempt: number): number => Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt);

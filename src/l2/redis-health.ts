@@ -1,0 +1,77 @@
+/**
+ * What a person would ask of each node: is it reachable, what is its role, how fast does it answer, which slots does it serve.
+ * Nodes come from CLUSTER NODES, so that one which is away, and therefore in no slot table, is still listed.
+ */
+import type { NodeHealth, StoreHealth } from './store.ts';
+import type { RedisNode } from './redis-node.ts';
+import type { RedisTopology } from './redis-topology.ts';
+import { withTimeout } from './redis-topology.ts';
+import { SLOT_COUNT } from './slots.ts';
+import { parseAddress } from './redis-errors.ts';
+
+interface Listed {
+  role: NodeHealth['role'];
+  slots: number;
+  failing: boolean;
+}
+
+export async function redisHealth(topology: RedisTopology, timeoutMs: number): Promise<StoreHealth> {
+  const nodes = topology.nodes();
+  const listed = topology.standalone ? new Map<string, Listed>() : await listNodes(nodes, timeoutMs);
+  const known = new Map(nodes.map((node) => [node.name, node]));
+  const health = await Promise.all([...new Set([...listed.keys(), ...known.keys()])].sort().map((name) => nodeHealth(name, known.get(name), listed.get(name), topology.standalone, timeoutMs)));
+  const slotsCovered = health.reduce((sum, node) => sum + (node.reachable ? node.slotsCovered : 0), 0);
+  return { kind: 'redis', reachable: health.some((node) => node.reachable), slotsCovered, nodes: health };
+}
+
+async function nodeHealth(name: string, node: RedisNode | undefined, listed: Listed | undefined, standalone: boolean, timeoutMs: number): Promise<NodeHealth> {
+  const base = {
+    node: name,
+    role: standalone ? ('standalone' as const) : (listed?.role ?? ('unknown' as const)),
+    slotsCovered: standalone ? SLOT_COUNT : (listed?.slots ?? 0),
+  };
+  if (!node?.usable) {
+    return { ...base, reachable: false, error: node?.lastError?.message || (listed?.failing ? 'the cluster takes it for failed' : 'not connected') };
+  }
+  const startMs = performance.now();
+  try {
+    await withTimeout(node.ask('ping', []), timeoutMs);
+    return { ...base, reachable: true, latencyMs: performance.now() - startMs };
+  } catch (error) {
+    return { ...base, reachable: false, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function listNodes(nodes: RedisNode[], timeoutMs: number): Promise<Map<string, Listed>> {
+  for (const node of nodes) {
+    if (!node.usable) continue;
+    try {
+      return parseNodes(String(await withTimeout(node.ask('cluster', ['nodes']), timeoutMs)), node.name);
+    } catch {
+      continue; // The next node may answer; this one's PING says what is wrong with it.
+    }
+  }
+  return new Map();
+}
+
+/** Lines of CLUSTER NODES: id, host:port@bus[,name], flags, master id, ping, pong, epoch, link, slots… */
+function parseNodes(text: string, from: string): Map<string, Listed> {
+  const out = new Map<string, Listed>();
+  for (const line of text.split('\n')) {
+    const words = line.trim().split(' ');
+    if (words.length < 8) continue;
+    const flags = words[2].split(',');
+    const address = parseAddress(words[1].replace(/@.*$/, ''), from);
+    if (!address || flags.includes('handshake') || flags.includes('noaddr')) continue;
+    const slots = words.slice(8).reduce((sum, range) => {
+      const match = /^(\d+)(?:-(\d+))?$/.exec(range);
+      return match ? sum + Number(match[2] ?? match[1]) - Number(match[1]) + 1 : sum;
+    }, 0);
+    out.set(`${address.host}:${address.port}`, {
+      role: flags.includes('master') ? 'master' : 'replica',
+      slots,
+      failing: flags.includes('fail') || flags.includes('fail?'),
+    });
+  }
+  return out;
+}

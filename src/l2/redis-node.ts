@@ -1,0 +1,229 @@
+/**
+ * One node and our one connection to it. ioredis does the protocol, TLS, the login and the reconnecting, for ever; what it
+ * would do beyond that is turned off, so that a command is either on the wire once or reported as failed:
+ * no offline queue (it outlives a timeout), no re-sending after a reconnect, no retry per request.
+ *
+ * A connection counts as usable once the node has answered TIME on it: that tells a listening socket from a living process,
+ * and gives the offset of its clock, which the deadlines inside scripts need.
+ */
+import { Command, Redis } from 'ioredis';
+import type { RedisOptions } from 'ioredis';
+import { EventEmitter } from 'node:events';
+import { systemClock } from '../clock.ts';
+import type { RedisL2Options } from '../options.ts';
+
+const RECONNECT_MIN_MS = 30;
+const RECONNECT_MAX_MS = 1_000;
+/** From the TCP connection to the first answer. */
+const HANDSHAKE_MS = 1_000;
+/** A clock sample serves this long; asking again is the liveness check of an idle connection as well. */
+const CLOCK_REFRESH_MS = 5_000;
+
+export type Arg = string | Buffer | number;
+
+export interface NodeConnectOptions {
+  redis: RedisL2Options;
+  commandTimeoutMs: number;
+  /** Send READONLY, so that a replica answers reads. */
+  readOnly: boolean;
+}
+
+export interface NodeEvents {
+  usable: [];
+  down: [];
+}
+
+export class RedisNode extends EventEmitter<NodeEvents> {
+  readonly host: string;
+  readonly port: number;
+  readonly name: string;
+  /** Last thing that went wrong with the connection, kept until it is usable again. */
+  lastError: Error | undefined;
+  /** Connections that were refused or lost since the last usable one. */
+  failures = 0;
+  readonly #redis: Redis;
+  readonly #hungMs: number;
+  #usable = false;
+  #closed = false;
+  #epoch = 0;
+  /** Server clock minus our monotonic clock, and how far off that may be (half a round trip). */
+  #offsetMs = 0;
+  #uncertaintyMs = Infinity;
+  #clockAtMs = -Infinity;
+  /** Commands on the wire, and since when nothing has come back. */
+  #pending = 0;
+  #quietSinceMs = 0;
+  #streamSinceMs = systemClock.monotonicMs();
+  #corked = false;
+
+  constructor(host: string, port: number, options: NodeConnectOptions) {
+    super();
+    this.setMaxListeners(0);
+    this.host = host;
+    this.port = port;
+    this.name = `${host}:${port}`;
+    this.#hungMs = Math.max(500, 2 * options.commandTimeoutMs);
+    this.#redis = new Redis({
+      ...connectionOptions(host, port, options.redis),
+      readOnly: options.readOnly,
+      connectTimeout: HANDSHAKE_MS,
+      // Never null: only close() ends the reconnecting.
+      retryStrategy: (times) => Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** Math.min(times, 10) * (0.5 + Math.random() / 2)),
+    });
+    this.#redis.on('error', (error) => {
+      this.lastError = error;
+    });
+    this.#redis.on('connecting', () => {
+      this.#streamSinceMs = systemClock.monotonicMs();
+    });
+    this.#redis.on('ready', () => void this.#becomeUsable());
+    this.#redis.on('close', () => {
+      this.#epoch++;
+      this.#pending = 0;
+      this.failures++;
+      this.lastError ??= new Error('connection closed');
+      if (this.#usable) {
+        this.#usable = false;
+        this.emit('down');
+      }
+    });
+  }
+
+  get usable(): boolean {
+    return this.#usable;
+  }
+
+  /** Fresh and not refused yet: worth waiting for. */
+  get starting(): boolean {
+    return !this.#usable && !this.#closed && this.failures === 0;
+  }
+
+  /** Clock of the node in epoch milliseconds; NaN before the first sample. */
+  serverNowMs(): number {
+    return this.#uncertaintyMs === Infinity ? Number.NaN : systemClock.monotonicMs() + this.#offsetMs;
+  }
+
+  get clockOffsetMs(): number | undefined {
+    return this.#uncertaintyMs === Infinity ? undefined : this.#offsetMs;
+  }
+
+  get clockUncertaintyMs(): number {
+    return this.#uncertaintyMs;
+  }
+
+  /** One reply, its strings as Buffers that are views of a socket chunk: copy what is kept. Rejects when the node is not usable. */
+  send(name: string, args: Arg[]): Promise<unknown> {
+    if (!this.#usable) return Promise.reject(new Error('Connection is not usable'));
+    return this.#write(name, args, null);
+  }
+
+  /** As `send`, strings as text. */
+  ask(name: string, args: Arg[]): Promise<unknown> {
+    if (!this.#usable) return Promise.reject(new Error('Connection is not usable'));
+    return this.#write(name, args, 'utf8');
+  }
+
+  #write(name: string, args: Arg[], replyEncoding: BufferEncoding | null): Promise<unknown> {
+    const command = new Command(name, args, { replyEncoding });
+    if (this.#pending++ === 0) this.#quietSinceMs = systemClock.monotonicMs();
+    const epoch = this.#epoch;
+    const settled = () => {
+      if (epoch !== this.#epoch) return;
+      this.#pending--;
+      this.#quietSinceMs = systemClock.monotonicMs();
+    };
+    command.promise.then(settled, settled);
+    this.#cork();
+    this.#redis.sendCommand(command);
+    return command.promise;
+  }
+
+  /** What one tick sends to a node leaves in one system call. */
+  #cork(): void {
+    if (this.#corked) return;
+    const stream = this.#redis.stream;
+    if (!stream) return;
+    this.#corked = true;
+    stream.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      stream.uncork();
+    });
+  }
+
+  async #becomeUsable(): Promise<void> {
+    const epoch = this.#epoch;
+    try {
+      await this.syncClock();
+    } catch (error) {
+      this.lastError = error as Error;
+      // NOPERM for TIME or a lost connection: the next round tries again.
+      if (epoch === this.#epoch) this.#redis.stream?.destroy();
+      return;
+    }
+    if (epoch !== this.#epoch || this.#closed) return;
+    this.#usable = true;
+    this.failures = 0;
+    this.lastError = undefined;
+    this.emit('usable');
+  }
+
+  async syncClock(): Promise<void> {
+    const sentMs = systemClock.monotonicMs();
+    this.#clockAtMs = sentMs;
+    const [seconds, micros] = (await this.#write('time', [], 'utf8')) as [string, string];
+    const receivedMs = systemClock.monotonicMs();
+    this.#uncertaintyMs = (receivedMs - sentMs) / 2;
+    this.#offsetMs = Number(seconds) * 1e3 + Number(micros) / 1e3 - (sentMs + receivedMs) / 2;
+  }
+
+  /** Called every so often by the topology: leaves a connection that has stopped answering, and asks idle ones for the time. */
+  check(): void {
+    if (this.#closed) return;
+    const nowMs = systemClock.monotonicMs();
+    if (this.#usable) {
+      if (this.#pending > 0 && nowMs - this.#quietSinceMs > this.#hungMs) this.reset(`no answer for ${Math.round(nowMs - this.#quietSinceMs)} ms`);
+      else if (nowMs - this.#clockAtMs > CLOCK_REFRESH_MS) this.syncClock().catch(() => undefined); // The lost connection reports itself.
+    } else if (this.#redis.status !== 'reconnecting' && nowMs - this.#streamSinceMs > HANDSHAKE_MS) {
+      this.#streamSinceMs = nowMs;
+      this.reset('the connection was accepted and then not answered');
+    }
+  }
+
+  /** Destroys the socket, without the goodbye that a stopped process would never answer; ioredis then connects anew. */
+  reset(why: string): void {
+    this.lastError = new Error(why);
+    this.#redis.stream?.destroy();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#usable = false;
+    this.#redis.disconnect();
+    this.#redis.stream?.destroy();
+    this.emit('down');
+  }
+}
+
+/** Options that every connection of ours shares, the subscriber's included. */
+export function connectionOptions(host: string, port: number, redis: RedisL2Options): RedisOptions {
+  return {
+    host,
+    port,
+    username: redis.username,
+    password: redis.password,
+    tls: redis.tls === false ? undefined : redis.tls === true ? {} : { ...redis.tls },
+    // RESP2: nothing here needs RESP3, and its integers near 2^53 are off by one in ioredis 6.0.0.
+    protocol: 2,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    autoResubscribe: false,
+    // Its INFO would be one more permission; LOADING is an answer that we understand.
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    keepAlive: 10_000,
+    disconnectTimeout: 200,
+  };
+}

@@ -1,0 +1,301 @@
+/**
+ * The L2 store over Redis Cluster or one Redis. Composition only: redis-topology knows who serves what, redis-batch moves
+ * keys, redis-scripts is what runs inside Redis, slots names the keys.
+ *
+ * Connections are ioredis ones, a single one for each node; ioredis' own Cluster class is not used, because it gives nodes an
+ * offline queue that cannot be turned off, and a command in it is sent after it was reported as timed out.
+ */
+import { ENVELOPE, isTombstone } from '../codec/envelope.ts';
+import { systemClock } from '../clock.ts';
+import { ProfileCacheError } from '../errors.ts';
+import type { RedisL2Options } from '../options.ts';
+import type { DeleteRequest, GetOutcome, L2Store, SetOutcome, SetRequest, StoreHealth } from './store.ts';
+import { BatchRun } from './redis-batch.ts';
+import { clearProfiles } from './redis-clear.ts';
+import { replyError } from './redis-errors.ts';
+import { redisHealth } from './redis-health.ts';
+import type { Arg, RedisNode } from './redis-node.ts';
+import { RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
+import type { Script } from './redis-scripts.ts';
+import { RedisTopology } from './redis-topology.ts';
+import { keyLayout, keySlot } from './slots.ts';
+import type { KeyLayout } from './slots.ts';
+
+/** Replies are built in the memory of Redis before they go out. */
+const READ_MAX_KEYS = 128;
+/** A script blocks its node while it runs: about 5 us a key. */
+const WRITE_MAX_KEYS = 64;
+const WRITE_MAX_BYTES = 256 * 1024;
+/** Between the deadline inside the script and ours, on top of what the clocks may differ by. */
+const DEADLINE_MARGIN_MS = 2;
+
+export interface RedisStoreContext {
+  connectTimeoutMs: number;
+  /** Longest wait of every call but open and clear. */
+  commandTimeoutMs: number;
+  channelName: string;
+}
+
+export interface RedisStoreCounters {
+  /** Values of another type found at a key of ours and removed. */
+  repaired: number;
+  /** Writes that reached their node past their deadline and did nothing. */
+  refusedLate: number;
+}
+
+interface WriteItem {
+  wallet: string;
+  envelope: Uint8Array;
+  ttlMs: number;
+  event: string;
+}
+
+export class RedisStore implements L2Store {
+  readonly kind = 'redis';
+  readonly counters: RedisStoreCounters = { repaired: 0, refusedLate: 0 };
+  readonly #options: RedisL2Options;
+  readonly #context: RedisStoreContext;
+  readonly #layout: KeyLayout;
+  readonly #topology: RedisTopology;
+  #turn = 0;
+  #closed = false;
+  #underWay = 0;
+  #idle: (() => void) | undefined;
+
+  constructor(options: RedisL2Options, context: RedisStoreContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#layout = keyLayout(options.keyPrefix, options.buckets);
+    this.#topology = new RedisTopology({ redis: options, connectTimeoutMs: context.connectTimeoutMs, commandTimeoutMs: context.commandTimeoutMs });
+  }
+
+  async open(): Promise<void> {
+    this.#requireOpen();
+    try {
+      await this.#topology.open();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** The median of the clocks of all nodes: one that is wrong does not carry it along. */
+  nowMs(): number {
+    const offsets = this.#topology.nodes().flatMap((node) => node.clockOffsetMs ?? []).sort((a, b) => a - b);
+    if (offsets.length === 0) return systemClock.wallMs();
+    return systemClock.monotonicMs() + offsets[offsets.length >> 1];
+  }
+
+  async getMany(wallets: readonly string[]): Promise<GetOutcome[]> {
+    const outcomes = new Array<GetOutcome>(wallets.length);
+    const layout = this.#layout;
+    await this.#batch({
+      count: wallets.length,
+      slotOf: (i) => layout.slotOf(wallets[i]),
+      maxKeys: READ_MAX_KEYS,
+      maxBytes: Infinity,
+      idempotent: true,
+      pick: (slot) => this.#reader(slot),
+      // MGET for one key as well: it answers nil, not an error, for a value of another type.
+      command: (indices) => ({ name: 'mget', args: indices.map((i) => layout.keyOf(wallets[i])) }),
+      take: (indices, reply) => {
+        const values = reply as Array<Buffer | null>;
+        for (let k = 0; k < indices.length; k++) outcomes[indices[k]] = getOutcome(values[k]);
+        return undefined;
+      },
+      fail: (i, error) => {
+        outcomes[i] = { status: 'failed', error };
+      },
+    });
+    return outcomes;
+  }
+
+  setMany(requests: readonly SetRequest[]): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, envelope, ttlMs, event = '' }) => ({ wallet, envelope, ttlMs, event })));
+  }
+
+  deleteMany(requests: readonly DeleteRequest[]): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, tombstone, tombstoneTtlMs, event = '' }) => ({ wallet, envelope: tombstone, ttlMs: tombstoneTtlMs, event })));
+  }
+
+  async #write(items: readonly WriteItem[]): Promise<SetOutcome[]> {
+    const outcomes = new Array<SetOutcome>(items.length);
+    const layout = this.#layout;
+    await this.#batch({
+      count: items.length,
+      slotOf: (i) => layout.slotOf(items[i].wallet),
+      maxKeys: WRITE_MAX_KEYS,
+      maxBytes: WRITE_MAX_BYTES,
+      bytesOf: (i) => items[i].envelope.length,
+      idempotent: false,
+      pick: (slot) => this.#topology.ownersOf(slot)?.master,
+      command: (indices, node, remainingMs, wholeScript) => {
+        const leftMs = remainingMs - DEADLINE_MARGIN_MS - Math.min(node.clockUncertaintyMs, remainingMs / 4);
+        if (!(leftMs > 0)) return undefined;
+        const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length];
+        for (const i of indices) args.push(layout.keyOf(items[i].wallet));
+        args.push((node.serverNowMs() + leftMs).toFixed(3), this.#context.channelName);
+        for (const i of indices) {
+          const { envelope, ttlMs, event } = items[i];
+          args.push(Buffer.from(envelope.buffer, envelope.byteOffset, envelope.length), Math.max(1, Math.ceil(ttlMs)), event);
+        }
+        return { name: wholeScript ? 'eval' : 'evalsha', args };
+      },
+      take: (indices, reply, node) => this.#takeWrites(indices, reply, node, outcomes),
+      fail: (i, error) => {
+        outcomes[i] = { status: 'failed', error };
+      },
+    });
+    return outcomes;
+  }
+
+  #takeWrites(indices: readonly number[], reply: unknown, node: RedisNode, outcomes: SetOutcome[]): { again: number[]; pause: boolean } | undefined {
+    if (!Array.isArray(reply)) {
+      // 'L': past its deadline by the clock of the node. Either it is late, or that clock was set: ask for it again.
+      this.counters.refusedLate += indices.length;
+      node.syncClock().catch(() => undefined); // The lost connection reports itself.
+      return { again: [...indices], pause: true };
+    }
+    const again: number[] = [];
+    for (let k = 0; k < indices.length; k++) {
+      const one = (reply as Array<number | Buffer>)[k];
+      const index = indices[k];
+      if (one === 1) {
+        outcomes[index] = { status: 'stored' };
+      } else if (one === 2) {
+        this.counters.repaired++;
+        outcomes[index] = { status: 'stored' };
+      } else if (Buffer.isBuffer(one) && one[0] === 0x4f && one.length === 9) {
+        outcomes[index] = { status: 'older', storedVersion: one.readDoubleLE(1) };
+      } else {
+        const text = Buffer.isBuffer(one) ? one.toString('utf8', 1) : String(one);
+        if (text.includes('READONLY')) again.push(index);
+        else outcomes[index] = { status: 'failed', error: replyError(text, node.name) };
+      }
+    }
+    if (again.length === 0) return undefined;
+    this.#topology.refreshSoon();
+    return { again, pause: true };
+  }
+
+  #reader(slot: number): RedisNode | undefined {
+    const owners = this.#topology.ownersOf(slot);
+    if (!owners || this.#options.readMode === 'master' || this.#topology.standalone) return owners?.master;
+    const usable = owners.replicas.filter((node) => node.usable);
+    if (usable.length > 0) return usable[this.#turn++ % usable.length];
+    return this.#options.readMode === 'replica-preferred' ? owners.master : owners.replicas[0];
+  }
+
+  async clear(version: number, event?: string): Promise<void> {
+    this.#requireOpen();
+    await this.#counted(() => clearProfiles(this.#topology, this.#layout, version, this.#context.commandTimeoutMs));
+    if (event !== undefined) await this.publish(event);
+  }
+
+  async publish(event: string): Promise<void> {
+    this.#requireOpen();
+    // Any node will do, the cluster passes it on: the first one that is usable.
+    await this.#counted(() => this.#single(keySlot(this.#context.channelName), 'publish', [this.#context.channelName, event]));
+  }
+
+  async getBlob(name: string): Promise<Uint8Array | undefined> {
+    this.#requireOpen();
+    const key = this.#layout.blobKeyOf(name);
+    const reply = await this.#counted(() => this.#single(keySlot(key), 'get', [key]));
+    return Buffer.isBuffer(reply) ? privateCopy(reply) : undefined;
+  }
+
+  async putBlobIfAbsent(name: string, bytes: Uint8Array): Promise<Uint8Array> {
+    this.#requireOpen();
+    const key = this.#layout.blobKeyOf(name);
+    const reply = await this.#counted(() => this.#single(keySlot(key), 'set', [key, Buffer.from(bytes), 'NX']));
+    if (reply !== null) return bytes.slice();
+    return (await this.getBlob(name)) ?? this.putBlobIfAbsent(name, bytes);
+  }
+
+  async acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean> {
+    this.#requireOpen();
+    const key = this.#layout.leaseKeyOf(wallet);
+    return (await this.#counted(() => this.#single(keySlot(key), 'set', [key, token, 'PX', Math.max(1, Math.ceil(ttlMs)), 'NX']))) !== null;
+  }
+
+  async releaseLease(wallet: string, token: string): Promise<void> {
+    this.#requireOpen();
+    const key = this.#layout.leaseKeyOf(wallet);
+    await this.#counted(() => this.#single(keySlot(key), RELEASE_SCRIPT, [1, key, token]));
+  }
+
+  /** One command for one slot, with the redirects and the deadline of a batch of one. */
+  async #single(slot: number, what: string | Script, args: Arg[]): Promise<unknown> {
+    let answer: unknown;
+    let problem: ProfileCacheError | undefined;
+    await new BatchRun(this.#topology, {
+      count: 1,
+      slotOf: () => slot,
+      maxKeys: 1,
+      maxBytes: Infinity,
+      idempotent: what === 'get',
+      pick: () => this.#topology.ownersOf(slot)?.master,
+      command: (_indices, _node, remainingMs, wholeScript) => {
+        if (remainingMs <= 0) return undefined;
+        if (typeof what === 'string') return { name: what, args };
+        return wholeScript ? { name: 'eval', args: [what.text, ...args] } : { name: 'evalsha', args: [what.sha, ...args] };
+      },
+      take: (_indices, reply) => {
+        answer = reply;
+        return undefined;
+      },
+      fail: (_index, error) => {
+        problem = error;
+      },
+    }, this.#context.commandTimeoutMs).run();
+    if (problem) throw problem;
+    return answer;
+  }
+
+  async #batch(plan: ConstructorParameters<typeof BatchRun>[1]): Promise<void> {
+    if (this.#closed) {
+      const error = closedError();
+      for (let i = 0; i < plan.count; i++) plan.fail(i, error);
+      return;
+    }
+    await this.#counted(() => new BatchRun(this.#topology, plan, this.#context.commandTimeoutMs).run());
+  }
+
+  async #counted<T>(run: () => Promise<T>): Promise<T> {
+    this.#underWay++;
+    try {
+      return await run();
+    } finally {
+      if (--this.#underWay === 0) this.#idle?.();
+    }
+  }
+
+  async health(): Promise<StoreHealth> {
+    if (this.#closed) return { kind: 'redis', reachable: false, slotsCovered: 0, nodes: [] };
+    return redisHealth(this.#topology, this.#context.commandTimeoutMs);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      // Every call under way has its own deadline, so this ends.
+      if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    }
+    this.#topology.close();
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw closedError();
+  }
+}
+
+const closedError = (): ProfileCacheError => new ProfileCacheError('ERR_CLOSED', 'the store is closed; open a new one');
+
+function getOutcome(value: Buffer | null): GetOutcome {
+  if (value === null) return { status: 'miss' };
+  if (isTombstone(value)) return { status: 'miss', floor: value.readDoubleLE(ENVELOPE.versionOffset) };
+  return { status: 'hit', envelope: privateCopy(value) };
+}
+
+const privateCopy = (view: Buffer): Uint8Array => Uint8Array.prototype.slice.call(view);
