@@ -1,0 +1,231 @@
+/** Reads many wallets: the jobs of one `fetchMany`, and the visits to what they brought. */
+import { ProfileCacheError } from '../errors.ts';
+import type { Clock } from '../clock.ts';
+import type { Dispatcher, Job } from './dispatcher.ts';
+import { ChunkReader, STATUS } from './inbox.ts';
+import type { InboxView } from './inbox.ts';
+import { Operation, timeoutError } from './operation.ts';
+import type { Reply, Task } from './protocol.ts';
+import type { SlicedWork, Slices } from './slices.ts';
+
+export interface FetchedRecord {
+  wallet: string;
+  /** Encoded, uncompressed. A view of SHARED inbox memory, valid only inside the visitor's call: copy it out. */
+  raw: Uint8Array;
+  schemaId: number;
+  version: number;
+  /** Epoch milliseconds by the store's clock. */
+  createdAtMs: number;
+  /** Life that is left now; Infinity for a foreign record that never expires. */
+  ttlMs: number;
+}
+
+export interface FetchResult {
+  found: number;
+  missing: string[];
+  /** Versions of the tombstones of missing wallets: nothing older may be believed. */
+  floors: Map<string, number>;
+  failed: Map<string, ProfileCacheError>;
+  /** Damaged or foreign bytes; counted as missing too. */
+  corrupt: string[];
+}
+
+export interface FetchParts {
+  dispatcher: Dispatcher;
+  slices: Slices;
+  inbox: InboxView;
+  clock: Clock;
+  timeoutMs: number;
+  /** Told the raw bytes of each finished task, so that the next ones are cut to fit their chunks. */
+  onTaskRead(records: number, rawBytes: number): void;
+  counts: { corrupt: number; late: number; timeouts: number; spilled: number };
+}
+
+/** Visits between two looks at the clock, unless they were large. */
+const VISITS_PER_LOOK = 8;
+const LARGE_VISIT_BYTES = 32 * 1024;
+
+export class Fetch {
+  readonly operation: Operation<FetchResult>;
+  readonly parts: FetchParts;
+  readonly visit: (record: FetchedRecord) => void;
+  readonly result: FetchResult = { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
+
+  constructor(parts: FetchParts, visit: (record: FetchedRecord) => void) {
+    this.parts = parts;
+    this.visit = visit;
+    this.operation = new Operation(parts.dispatcher, parts.clock, parts.timeoutMs, () => this.#timeOut());
+  }
+
+  /** All lists must be started in one turn, or an early answer would settle the operation. */
+  start(lists: readonly (readonly string[])[]): Promise<FetchResult> {
+    const jobs = lists.map((wallets) => new FetchJob(this, wallets));
+    this.#open += jobs.length;
+    for (const job of jobs) this.operation.start(job);
+    return this.operation.promise;
+  }
+  #open = 0;
+
+  /** One job has said all it will say; `again` goes on with what it could not bring. */
+  jobDone(job: FetchJob, again: readonly (readonly string[])[] = []): void {
+    this.operation.finish(job);
+    const more = again.map((wallets) => new FetchJob(this, wallets));
+    this.#open += more.length - 1;
+    for (const next of more) this.operation.start(next);
+    if (this.#open === 0) this.operation.resolve(this.result);
+  }
+
+  #timeOut(): void {
+    this.parts.counts.timeouts++;
+    // One error for all: ten thousand stack traces would stall this thread.
+    const error = timeoutError('reading from L2', this.parts.timeoutMs);
+    for (const job of this.operation.jobs) (job as FetchJob).failRest(error);
+    this.operation.resolve(this.result);
+  }
+}
+
+class FetchJob implements Job, SlicedWork {
+  readonly needsChunk = true;
+  readonly #fetch: Fetch;
+  readonly #wallets: readonly string[];
+  #next = 0;
+  #reader: ChunkReader | undefined;
+  #reply: Extract<Reply, { is: 'read' }> | undefined;
+  #release: () => void = () => undefined;
+  #errors: ProfileCacheError[] = [];
+  #again: string[] = [];
+  #rawBytes = 0;
+  #records = 0;
+
+  constructor(fetch: Fetch, wallets: readonly string[]) {
+    this.#fetch = fetch;
+    this.#wallets = wallets;
+  }
+
+  get deadlineMs(): number {
+    return this.#fetch.operation.deadlineMs;
+  }
+  get settled(): boolean {
+    return this.#fetch.operation.settled;
+  }
+
+  build(seq: number, chunk: number): { task: Task } {
+    return { task: { op: 'get', seq, deadlineMs: this.deadlineMs, wallets: this.#wallets, chunk } };
+  }
+
+  answered(reply: Reply, { seq, chunk, release }: { seq: number; chunk: number; release: () => void }): void {
+    const { parts } = this.#fetch;
+    const reader = new ChunkReader(parts.inbox, chunk);
+    if (reply.is === 'read' && reader.answers(seq, this.#wallets.length)) {
+      this.#reader = reader;
+      this.#reply = reply;
+      this.#release = release;
+      this.#errors = (reply.errors ?? []).map((wire) => ProfileCacheError.fromWire(wire));
+      parts.slices.push(this);
+      return;
+    }
+    release();
+    if (reply.is === 'late') this.failed(timeoutError('reading from L2', parts.timeoutMs));
+    else if (reply.is === 'failed') this.failed(ProfileCacheError.fromWire(reply.error));
+    else this.failed(new ProfileCacheError('ERR_WORKER', 'an I/O worker answered a task that it was not given'));
+  }
+
+  failed(error: ProfileCacheError): void {
+    this.failRest(error);
+    this.#fetch.jobDone(this);
+  }
+
+  failRest(error: ProfileCacheError): void {
+    const { failed } = this.#fetch.result;
+    for (let i = this.#next; i < this.#wallets.length; i++) failed.set(this.#wallets[i], error);
+    for (const wallet of this.#again) failed.set(wallet, error);
+  }
+
+  step(untilMs: number): boolean {
+    const { operation, parts } = this.#fetch;
+    if (operation.settled) {
+      // Answered in time, but not visited in time: a visit now would come after the caller was told otherwise.
+      parts.counts.late++;
+      this.#release();
+      return true;
+    }
+    try {
+      if (!this.#visitUntil(untilMs)) return false;
+    } catch (error) {
+      this.#release();
+      operation.reject(error);
+      return true;
+    }
+    this.#release();
+    parts.onTaskRead(this.#records, this.#rawBytes);
+    this.#fetch.jobDone(this, this.#smaller());
+    return true;
+  }
+
+  /** Only what comes out of the inbox may be read here, and only once: the chunk is ours until `release`. */
+  #visitUntil(untilMs: number): boolean {
+    const { result, visit, parts } = this.#fetch;
+    const reader = this.#reader!;
+    const wallets = this.#wallets;
+    const nowMs = parts.clock.monotonicMs();
+    let sinceLook = 0;
+    while (this.#next < wallets.length) {
+      const i = this.#next;
+      const wallet = wallets[i];
+      // Before the visit: a visitor that throws is not called again for this wallet.
+      this.#next++;
+      const status = reader.status(i);
+      switch (status) {
+        case STATUS.hit:
+        case STATUS.spilled: {
+          const raw = status === STATUS.hit ? reader.raw(i) : this.#reply!.spill![reader.where(i)];
+          const ttlMs = reader.deadlineMs(i) - nowMs;
+          this.#records++;
+          this.#rawBytes += raw.length;
+          if (status === STATUS.spilled) parts.counts.spilled++;
+          if (ttlMs <= 0) {
+            result.missing.push(wallet);
+            break;
+          }
+          result.found++;
+          visit({ wallet, raw, schemaId: reader.schemaId(i), version: reader.version(i), createdAtMs: reader.createdAtMs(i), ttlMs });
+          if (++sinceLook < VISITS_PER_LOOK && raw.length < LARGE_VISIT_BYTES) break;
+          sinceLook = 0;
+          if (performance.now() >= untilMs) return this.#next === wallets.length;
+          break;
+        }
+        case STATUS.miss:
+          result.missing.push(wallet);
+          break;
+        case STATUS.missFloor:
+          result.missing.push(wallet);
+          result.floors.set(wallet, reader.version(i));
+          break;
+        case STATUS.corrupt:
+          parts.counts.corrupt++;
+          result.corrupt.push(wallet);
+          result.missing.push(wallet);
+          break;
+        case STATUS.failed:
+          result.failed.set(wallet, this.#errors[reader.where(i)]);
+          break;
+        case STATUS.again:
+          this.#records++;
+          this.#again.push(wallet);
+          break;
+        default:
+          throw new ProfileCacheError('ERR_WORKER', `an I/O worker left no outcome for a wallet (status ${status})`, { wallet });
+      }
+    }
+    return true;
+  }
+
+  /** What did not fit, in tasks of the size that did. */
+  #smaller(): string[][] {
+    const again = this.#again;
+    const fitted = Math.max(1, this.#wallets.length - again.length);
+    const lists: string[][] = [];
+    for (let i = 0; i < again.length; i += fitted) lists.push(again.slice(i, i + fitted));
+    return lists;
+  }
+}

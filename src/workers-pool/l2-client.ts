@@ -1,0 +1,236 @@
+/**
+ * The owner thread's side of L2: verbs in, tasks out to the I/O workers, records back through shared memory.
+ * How one request travels is told in native-notes/worker-threads.md.
+ */
+import { systemClock } from '../clock.ts';
+import { ProfileCacheError } from '../errors.ts';
+import type { ResolvedOptions } from '../options.ts';
+import type { StoreHealth } from '../l2/store.ts';
+import { Call } from './call.ts';
+import type { CallRequest } from './call.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { Fetch } from './fetch.ts';
+import type { FetchParts, FetchResult, FetchedRecord } from './fetch.ts';
+import { InboxView, makeInbox, maxEntries } from './inbox.ts';
+import type { InboxShape } from './inbox.ts';
+import { LIMITS } from './limits.ts';
+import type { L2ClientInternals, Limits } from './limits.ts';
+import { openPool } from './open-pool.ts';
+import type { WorkerPool } from './pool.ts';
+import { Slices } from './slices.ts';
+import { split } from './split.ts';
+import { WriteMany, buildDelete, buildSet } from './store-writes.ts';
+import type { StoreDelete, StoreWrite, WriteOutcome, WriteParts } from './store-writes.ts';
+import { TaskSizer } from './task-sizer.ts';
+
+export type { FetchResult, FetchedRecord } from './fetch.ts';
+export type { StoreDelete, StoreWrite, WriteOutcome } from './store-writes.ts';
+
+export class L2Client {
+  readonly #pool: WorkerPool;
+  readonly #dispatcher: Dispatcher;
+  readonly #slices: Slices;
+  readonly #shape: InboxShape;
+  readonly #sizer: TaskSizer;
+  readonly #limits: Limits;
+  readonly #timeoutMs: number;
+  readonly #buckets: number;
+  readonly #threads: number;
+  readonly #counts = { corrupt: 0, late: 0, timeouts: 0, spilled: 0, fetchedRecords: 0, writes: 0 };
+  readonly #fetchParts: FetchParts;
+  readonly #writeParts: WriteParts;
+  #closing: Promise<void> | undefined;
+
+  /** Starts the threads; every one opens its store. Rejects with ERR_L2_CONNECT, ERR_L2_AUTH, ERR_L2_STORAGE or ERR_WORKER, and leaves nothing running. */
+  static async open(options: ResolvedOptions, internals: L2ClientInternals = {}): Promise<L2Client> {
+    const limits = { ...LIMITS, ...internals.limits };
+    const shape = makeInbox(options.workers * limits.tasksPerThread + limits.spareChunks, limits.chunkBytes);
+    const pool = await openPool(options, shape, limits, internals);
+    return new L2Client(options, pool, shape, limits);
+  }
+
+  private constructor(options: ResolvedOptions, pool: WorkerPool, shape: InboxShape, limits: Limits) {
+    this.#pool = pool;
+    this.#shape = shape;
+    this.#limits = limits;
+    this.#timeoutMs = options.l2TimeoutMs;
+    this.#threads = options.workers;
+    this.#buckets = options.l2.kind === 'redis' ? options.l2.buckets : 0;
+    this.#slices = new Slices(limits.sliceMs);
+    this.#sizer = new TaskSizer(limits.chunkBytes, Math.min(limits.maxWalletsPerTask, maxEntries(limits.chunkBytes)));
+    const { maxWaitingTasks: maxWaiting, hungGraceMs, tasksPerThread } = limits;
+    this.#dispatcher = new Dispatcher({ pool, clock: systemClock, chunks: shape.chunks, slots: options.workers * tasksPerThread, maxWaiting, hungGraceMs });
+    this.#writeParts = { dispatcher: this.#dispatcher, clock: systemClock, timeoutMs: this.#timeoutMs, counts: this.#counts };
+    this.#fetchParts = { ...this.#writeParts, slices: this.#slices, inbox: new InboxView(shape), counts: this.#counts, onTaskRead: (records, rawBytes) => this.#sizer.learn(records, rawBytes) };
+  }
+
+  /**
+   * Reads `wallets`; `visit` is called on this thread for each record found, in slices with turns of the event loop between.
+   * Resolves after `l2TimeoutMs` at the latest; what was not visited by then is in `failed` and will not be visited later.
+   * Rejects with ERR_CLOSED, and with whatever `visit` throws.
+   */
+  async fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void): Promise<FetchResult> {
+    this.#mustBeOpen();
+    if (wallets.length === 0) return { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
+    const lists = split(wallets, { maxItems: this.#sizer.walletsPerTask, threads: this.#threads, buckets: this.#buckets });
+    const result = await new Fetch(this.#fetchParts, visit).start(lists.length === 1 ? [wallets] : lists.map((list) => Array.from(list, (i) => wallets[i])));
+    this.#counts.fetchedRecords += result.found;
+    return result;
+  }
+
+  /** One outcome for each write, by index, after `l2TimeoutMs` at the latest. Rejects with ERR_CLOSED alone. */
+  async setMany(writes: readonly StoreWrite[]): Promise<WriteOutcome[]> {
+    this.#mustBeOpen();
+    if (writes.length === 0) return [];
+    this.#counts.writes += writes.length;
+    const lists = this.#splitWrites(writes).flatMap((list) => cutByBytes(list, writes, this.#limits.maxWriteTaskBytes));
+    return new WriteMany<StoreWrite>(this.#writeParts, writes, buildSet).start(lists);
+  }
+
+  /** Leaves a tombstone with its version for each wallet. Outcomes as for `setMany`. */
+  async deleteMany(deletes: readonly StoreDelete[]): Promise<WriteOutcome[]> {
+    this.#mustBeOpen();
+    if (deletes.length === 0) return [];
+    this.#counts.writes += deletes.length;
+    return new WriteMany<StoreDelete>(this.#writeParts, deletes, buildDelete).start(this.#splitWrites(deletes));
+  }
+
+  #splitWrites(writes: readonly StoreDelete[]): Uint32Array[] {
+    const wallets = writes.map(({ wallet }) => wallet);
+    return split(wallets, { maxItems: this.#limits.maxWritesPerTask, threads: this.#threads, buckets: this.#buckets });
+  }
+
+  /** Has a time limit of its own, `LIMITS.clearTimeoutMs` (or l2TimeoutMs, if that is longer). */
+  async clear(version: number, event?: string): Promise<void> {
+    await this.#call({ op: 'clear', version, event }, Math.max(this.#timeoutMs, this.#limits.clearTimeoutMs));
+  }
+
+  async publish(event: string): Promise<void> {
+    await this.#call({ op: 'publish', event });
+  }
+
+  async getBlob(name: string): Promise<Uint8Array | undefined> {
+    return (await this.#call({ op: 'getBlob', name })) as Uint8Array | undefined;
+  }
+
+  /** First writer wins; resolves with what is stored. */
+  async putBlobIfAbsent(name: string, bytes: Uint8Array): Promise<Uint8Array> {
+    // A copy of its own: cloning a view of a pool clones the pool.
+    return (await this.#call({ op: 'putBlob', name, bytes: Uint8Array.prototype.slice.call(bytes) })) as Uint8Array;
+  }
+
+  async acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean> {
+    return (await this.#call({ op: 'acquireLease', wallet, token, ttlMs })) as boolean;
+  }
+
+  async releaseLease(wallet: string, token: string): Promise<void> {
+    await this.#call({ op: 'releaseLease', wallet, token });
+  }
+
+  async health(): Promise<StoreHealth> {
+    return (await this.#call({ op: 'health' })) as StoreHealth;
+  }
+
+  #call(request: CallRequest, timeoutMs = this.#timeoutMs) {
+    this.#mustBeOpen();
+    return new Call({ ...this.#writeParts, timeoutMs }, request).start();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing) throw new ProfileCacheError('ERR_CLOSED', 'the cache is closed; open a new one');
+  }
+
+  stats(): L2ClientStats {
+    const { tasks, retries, late, overloaded, workerErrors, hungThreads } = this.#dispatcher.counts;
+    const { corrupt, timeouts, spilled, fetchedRecords, writes } = this.#counts;
+    return {
+      threads: this.#pool.threadIds.length,
+      tasks,
+      runningTasks: this.#dispatcher.running,
+      waitingTasks: this.#dispatcher.waiting,
+      retries,
+      replacedWorkers: this.#pool.died,
+      workerErrors,
+      hungWorkers: hungThreads,
+      timeouts,
+      overloaded,
+      lateAnswers: late + this.#counts.late,
+      corrupt,
+      fetchedRecords,
+      spilledRecords: spilled,
+      writes,
+      inboxBytes: this.#shape.buffer.byteLength,
+      inboxBytesInUse: this.#dispatcher.chunks.out * this.#shape.chunkBytes,
+      longestSliceMs: this.#slices.longestMs,
+    };
+  }
+
+  /** Waits for what is under way (bounded), closes the stores, ends the threads. Idempotent; nothing revives the pool. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { drainTimeoutMs, closeStoreTimeoutMs } = this.#limits;
+    await within(this.#dispatcher.idle(), drainTimeoutMs);
+    const closed = this.#pool.threadIds.map((pinnedTo) => this.#pool.run({ op: 'close', seq: 1, deadlineMs: Infinity }, { pinnedTo }));
+    // A thread that is dead or stuck cannot close its store; it is ended like the others.
+    await within(Promise.allSettled(closed), closeStoreTimeoutMs);
+    this.#dispatcher.stop();
+    await this.#pool.destroy();
+  }
+}
+
+export interface L2ClientStats {
+  /** Worker threads that are up. */
+  threads: number;
+  tasks: number;
+  runningTasks: number;
+  waitingTasks: number;
+  /** Tasks tried again because their thread died. */
+  retries: number;
+  /** Threads that died and were replaced. */
+  replacedWorkers: number;
+  /** Tasks lost with a thread, first attempts included. */
+  workerErrors: number;
+  /** Threads ended because they did not answer. */
+  hungWorkers: number;
+  /** Operations that ran into their deadline. */
+  timeouts: number;
+  /** Tasks refused because too many waited. */
+  overloaded: number;
+  /** Answers that came when nobody waited any more. */
+  lateAnswers: number;
+  corrupt: number;
+  fetchedRecords: number;
+  /** Records too large for the inbox, moved beside it. */
+  spilledRecords: number;
+  writes: number;
+  inboxBytes: number;
+  inboxBytesInUse: number;
+  longestSliceMs: number;
+}
+
+function cutByBytes(list: Uint32Array, writes: readonly StoreWrite[], maxBytes: number): Uint32Array[] {
+  const cut: Uint32Array[] = [];
+  let from = 0;
+  let bytes = 0;
+  for (let k = 0; k < list.length; k++) {
+    const { length } = writes[list[k]].raw;
+    if (k > from && bytes + length > maxBytes) {
+      cut.push(list.subarray(from, k));
+      from = k;
+      bytes = 0;
+    }
+    bytes += length;
+  }
+  cut.push(list.subarray(from));
+  return cut;
+}
+
+async function within(work: Promise<unknown>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([work, new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)))]);
+  clearTimeout(timer);
+}

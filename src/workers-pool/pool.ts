@@ -1,0 +1,162 @@
+/**
+ * Piscina, made safe for what we do with it. What it adds
+ *  - it says which thread a task went to (the load balancer sees each task's ticket), so that a hung thread can be ended and
+ *    a task can be sent to one certain thread;
+ *  - it knows when a thread that was replaced has really stopped: until then it may still write into shared memory;
+ *  - once closed it stays closed: a plain Piscina comes back to life on the next `run`.
+ * No AbortSignal ever reaches `run`: Piscina answers an abort by ending the thread with all its other tasks.
+ */
+import { Piscina } from 'piscina';
+import type { ResourceLimits, Worker } from 'node:worker_threads';
+import { ProfileCacheError } from '../errors.ts';
+import type { Reply, Task, WorkerData } from './protocol.ts';
+
+export interface PoolOptions {
+  entry: URL;
+  threads: number;
+  tasksPerThread: number;
+  workerData: WorkerData;
+  resourceLimits?: ResourceLimits;
+  execArgv?: string[];
+}
+
+/** Lies beside a task, on the owner's side only. */
+export interface Ticket {
+  /** Only this thread may have the task. */
+  pinnedTo?: number;
+  /** Where it went, as soon as it went. */
+  threadId?: number;
+}
+
+/** What a load balancer may see of a worker; Piscina does not export the type. */
+interface Candidate {
+  readonly id: number;
+  readonly currentUsage: number;
+  readonly destroyed: boolean;
+}
+
+export class WorkerPool {
+  readonly #piscina: Piscina<Task, Reply>;
+  readonly #tasksPerThread: number;
+  /** Threads that have not exited, removed ones included. */
+  readonly #alive = new Map<Worker, number>();
+  readonly #ready = new Set<number>();
+  readonly #exitWaiters = new Set<() => void>();
+  #sealed = false;
+  #died = 0;
+  #destroyed: Promise<void> | undefined;
+
+  constructor(options: PoolOptions) {
+    const { entry, threads, tasksPerThread, workerData, resourceLimits, execArgv } = options;
+    this.#tasksPerThread = tasksPerThread;
+    this.#piscina = new Piscina({
+      filename: entry.href,
+      minThreads: threads,
+      maxThreads: threads,
+      idleTimeout: Infinity,
+      concurrentTasksPerWorker: tasksPerThread,
+      // The worker's event loop must turn between tasks: its store has sockets and timers.
+      atomics: 'disabled',
+      // The dispatcher sends no more than the threads take; the queue is for the time while one of them is replaced.
+      maxQueue: threads * tasksPerThread * 2,
+      recordTiming: false,
+      workerData,
+      loadBalancer: (task, candidates) => this.#choose(task, candidates as Iterable<Candidate>) as never,
+      ...(resourceLimits ? { resourceLimits } : {}),
+      ...(execArgv ? { execArgv } : {}),
+    });
+    // The first threads may be sent tasks before they are up: the messages wait in their ports.
+    this.#track();
+    for (const id of this.#alive.values()) this.#ready.add(id);
+    this.#piscina.on('workerCreate', ({ id }: Candidate) => {
+      this.#track();
+      this.#ready.add(id);
+    });
+    this.#piscina.on('workerDestroy', () => this.#track());
+    // A thread that dies with no task in hand is told here, and counted at its exit.
+    this.#piscina.on('error', () => this.#track());
+  }
+
+  get threadIds(): number[] {
+    return [...this.#ready];
+  }
+  /** Threads that ended though nobody closed the pool. */
+  get died(): number {
+    return this.#died;
+  }
+
+  #track(): void {
+    for (const worker of this.#piscina.threads) {
+      const id = worker.threadId;
+      // -1: it has exited already.
+      if (id < 0 || this.#alive.has(worker)) continue;
+      this.#alive.set(worker, id);
+      worker.once('exit', () => {
+        this.#alive.delete(worker);
+        this.#ready.delete(id);
+        if (!this.#sealed) this.#died++;
+        for (const check of this.#exitWaiters) check();
+      });
+    }
+  }
+
+  /** Least busy of the ready threads; a pinned task goes to its thread however busy that is. */
+  #choose(task: object, candidates: Iterable<Candidate>): Candidate | null {
+    const ticket = (task as Record<symbol, Ticket | undefined>)[Piscina.queueOptionsSymbol];
+    let best: Candidate | null = null;
+    let bestUsage = this.#tasksPerThread;
+    for (const candidate of candidates) {
+      if (candidate.destroyed || !this.#ready.has(candidate.id)) continue;
+      if (ticket?.pinnedTo !== undefined) {
+        if (candidate.id !== ticket.pinnedTo) continue;
+        best = candidate;
+        break;
+      }
+      const usage = candidate.currentUsage;
+      if (usage >= bestUsage) continue;
+      best = candidate;
+      bestUsage = usage;
+    }
+    if (best && ticket) ticket.threadId = best.id;
+    return best;
+  }
+
+  /** Rejects with ERR_WORKER when the thread died or the task never reached one; the cause is Piscina's error. */
+  run(task: Task, ticket: Ticket, transfer: ArrayBuffer[] = []): Promise<Reply> {
+    if (this.#sealed) return Promise.reject(new ProfileCacheError('ERR_CLOSED', 'the worker pool is closed'));
+    // Symbol keys are not cloned: the ticket stays on this side.
+    const ticketed = Object.assign(task, { [Piscina.queueOptionsSymbol]: ticket });
+    return this.#piscina.run(ticketed, { transferList: transfer }).catch((cause: unknown) => {
+      throw new ProfileCacheError('ERR_WORKER', `an I/O worker thread died with this task in hand: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    });
+  }
+
+  /** Ends a thread that does not answer; Piscina rejects its tasks and starts another. */
+  terminate(threadId: number): void {
+    for (const [worker, id] of this.#alive) if (id === threadId) void worker.terminate();
+  }
+
+  /** Resolves when no thread runs that is no longer part of the pool. */
+  removedThreadsGone(): Promise<void> {
+    const removed = () => {
+      const members = new Set(this.#piscina.threads);
+      return [...this.#alive.keys()].some((worker) => !members.has(worker));
+    };
+    if (!removed()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const check = () => {
+        if (removed()) return;
+        this.#exitWaiters.delete(check);
+        resolve();
+      };
+      this.#exitWaiters.add(check);
+    });
+  }
+
+  /** Ends all threads, whatever they do; resolves when they have exited. */
+  destroy(): Promise<void> {
+    this.#sealed = true;
+    this.#destroyed ??= this.#piscina.destroy();
+    return this.#destroyed;
+  }
+}
