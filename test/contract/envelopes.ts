@@ -1,16 +1,12 @@
-/** Envelopes for tests of stores: real header positions, any body. */
-const HEADER_BYTES = 48;
-const VERSION_AT = 24;
+/** Envelopes for tests of stores: real ones, of any body, the same bytes for the same arguments. */
+import { packRecord, packTombstone } from '../../src/codec/transcode.ts';
 
-function build(wallet: string, version: number, body: string | Uint8Array): Uint8Array {
-  const key = Buffer.from(wallet, 'utf8');
-  const tail = Buffer.from(body);
-  const out = Buffer.alloc(HEADER_BYTES + key.length + tail.length);
-  out.writeDoubleLE(version, VERSION_AT);
-  key.copy(out, HEADER_BYTES);
-  tail.copy(out, HEADER_BYTES + key.length);
-  return new Uint8Array(out.buffer, out.byteOffset, out.length).slice();
+const CREATED_AT_MS = 1_795_000_000_000;
+const NEVER = 0;
+
+export function recordEnvelope(wallet: string, version: number, body: string | Uint8Array = 'body'): Uint8Array {
+  const raw = typeof body === 'string' ? Buffer.from(body) : body;
+  return packRecord({ wallet, raw, schemaId: 0, version, createdAtMs: CREATED_AT_MS, expiresAtMs: NEVER }, 'none');
 }
 
-export const recordEnvelope = (wallet: string, version: number, body: string | Uint8Array = ''): Uint8Array => build(wallet, version, body);
-export const tombstoneEnvelope = (wallet: string, version: number): Uint8Array => build(wallet, version, 'tombstone');
+export const tombstoneEnvelope = (wallet: string, version: number): Uint8Array => packTombstone(wallet, version, CREATED_AT_MS, NEVER);
