@@ -10,6 +10,8 @@ import { SLOT_COUNT } from './slots.ts';
 import { parseAddress } from './redis-errors.ts';
 
 interface Listed {
+  host: string;
+  port: number;
   role: NodeHealth['role'];
   slots: number;
   failing: boolean;
@@ -18,7 +20,9 @@ interface Listed {
 export async function redisHealth(topology: RedisTopology, timeoutMs: number): Promise<StoreHealth> {
   const nodes = topology.nodes();
   const listed = topology.standalone ? new Map<string, Listed>() : await listNodes(nodes, timeoutMs);
-  const known = new Map(nodes.map((node) => [node.name, node]));
+  // A replica that has nothing yet is in no slot table, but it is there.
+  for (const { host, port, failing } of listed.values()) if (!failing) topology.nodeFor(host, port);
+  const known = new Map(topology.nodes().map((node) => [node.name, node]));
   const health = await Promise.all([...new Set([...listed.keys(), ...known.keys()])].sort().map((name) => nodeHealth(name, known.get(name), listed.get(name), topology.standalone, timeoutMs)));
   const slotsCovered = health.reduce((sum, node) => sum + (node.reachable ? node.slotsCovered : 0), 0);
   return { kind: 'redis', reachable: health.some((node) => node.reachable), slotsCovered, nodes: health };
@@ -30,6 +34,7 @@ async function nodeHealth(name: string, node: RedisNode | undefined, listed: Lis
     role: standalone ? ('standalone' as const) : (listed?.role ?? ('unknown' as const)),
     slotsCovered: standalone ? SLOT_COUNT : (listed?.slots ?? 0),
   };
+  await node?.whenSettled(timeoutMs);
   if (!node?.usable) {
     return { ...base, reachable: false, error: node?.lastError?.message || (listed?.failing ? 'the cluster takes it for failed' : 'not connected') };
   }
@@ -68,6 +73,7 @@ function parseNodes(text: string, from: string): Map<string, Listed> {
       return match ? sum + Number(match[2] ?? match[1]) - Number(match[1]) + 1 : sum;
     }, 0);
     out.set(`${address.host}:${address.port}`, {
+      ...address,
       role: flags.includes('master') ? 'master' : 'replica',
       slots,
       failing: flags.includes('fail') || flags.includes('fail?'),

@@ -31,6 +31,8 @@ export interface NodeConnectOptions {
 export interface NodeEvents {
   usable: [];
   down: [];
+  /** No longer `starting`. */
+  settled: [];
 }
 
 export class RedisNode extends EventEmitter<NodeEvents> {
@@ -86,6 +88,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
         this.#usable = false;
         this.emit('down');
       }
+      this.emit('settled');
     });
   }
 
@@ -96,6 +99,20 @@ export class RedisNode extends EventEmitter<NodeEvents> {
   /** Fresh and not refused yet: worth waiting for. */
   get starting(): boolean {
     return !this.#usable && !this.#closed && this.failures === 0;
+  }
+
+  /** Until it is usable or has failed once, or the time is up. */
+  whenSettled(timeoutMs: number): Promise<void> {
+    if (!this.starting) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.off('settled', done);
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      this.on('settled', done);
+    });
   }
 
   /** Clock of the node in epoch milliseconds; NaN before the first sample. */
@@ -166,6 +183,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     this.failures = 0;
     this.lastError = undefined;
     this.emit('usable');
+    this.emit('settled');
   }
 
   async syncClock(): Promise<void> {
@@ -203,6 +221,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     this.#redis.disconnect();
     this.#redis.stream?.destroy();
     this.emit('down');
+    this.emit('settled');
   }
 }
 

@@ -15,6 +15,8 @@ const REFRESH_INTERVAL_MS = 5_000;
 /** However many answers call for it, the topology is not asked for more often (redis #203: refresh storms). */
 const REFRESH_SPACING_MS = 200;
 const REFRESH_TIMEOUT_MS = 1_000;
+/** How long `open` waits for the connections to the other nodes. */
+const FIRST_CONNECT_MS = 500;
 const CHECK_INTERVAL_MS = 100;
 /** Every seed refused so many times: nobody is there, and waiting longer would not help a person at a terminal. */
 const REFUSALS_BEFORE_GIVING_UP = 3;
@@ -90,6 +92,9 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
         try {
           await this.#refresh();
           this.#opened = true;
+          // So that the first batch meets connections that are up, or known not to be.
+          const leftMs = Math.max(0, deadlineMs - performance.now());
+          await Promise.all(this.nodes().map((node) => node.whenSettled(Math.min(leftMs, FIRST_CONNECT_MS))));
           this.#refreshTimer = setInterval(() => this.refreshSoon(), REFRESH_INTERVAL_MS);
           return;
         } catch (error) {
@@ -137,7 +142,7 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
     this.refreshSoon();
   }
 
-  /** The node that an ASK names. */
+  /** The node that an ASK or CLUSTER NODES names; connects to it if it is new. */
   nodeFor(host: string, port: number): RedisNode {
     return this.#nodeAt(host, port);
   }
@@ -220,7 +225,7 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
 
   #drop(node: RedisNode): void {
     if (this.#nodes.get(node.name) === node) this.#nodes.delete(node.name);
-    node.removeAllListeners();
+    node.removeAllListeners('usable').removeAllListeners('down');
     node.close();
   }
 
