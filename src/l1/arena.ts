@@ -183,7 +183,7 @@ export class Arena {
     region.u8.copyWithin(to, from, from + bytes);
     const words = this.slotWords(recordSlot(region, from));
     beginChange(region.i32, words);
-    region.u32[words + SLOT.offset] = (to - region.arenaStart) / 8 + 1;
+    Atomics.store(region.u32, words + SLOT.offset, (to - region.arenaStart) / 8 + 1);
     endChange(region.i32, words);
     this.live[this.survivors] += bytes;
     this.live[this.victim] -= bytes;

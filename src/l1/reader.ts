@@ -57,7 +57,7 @@ export class L1Reader {
     for (let tries = 0; tries < MAX_PROBE_TRIES; tries++) {
       const shift = Atomics.load(region.i32, HEADER.indexShift);
       if (probe(region, key.hash, this.tryCandidate) >= 0) return this.result;
-      if ((shift & 1) === 0 && Atomics.load(region.i32, HEADER.indexShift) === shift) return 'miss';
+      if ((shift & 1) === 0 && closeRead(region.i32, HEADER.indexShift, shift)) return 'miss';
     }
     return 'contended';
   }

@@ -20,6 +20,8 @@ export function createRegion(maxProfiles: number, maxBytes: number): Region {
   let buffer: SharedArrayBuffer;
   try {
     buffer = new SharedArrayBuffer(layout.regionBytes);
+    // Some versions of Node give the memory but no view over all of it (20: 4 GiB).
+    void new Uint8Array(buffer);
   } catch (cause) {
     throw new ProfileCacheError('ERR_OPTION', `l1.maxBytes: this machine gives no shared memory of ${layout.regionBytes} bytes; ask for less`, { option: 'l1.maxBytes', cause });
   }

@@ -2,10 +2,13 @@
  * The sequence lock of one slot: one writer (the owner), any number of readers that hold nothing.
  *
  *   writer                               reader
- *   1. version += 1 (content changes)    1. s = seq; odd: try again
- *   2. seq odd                           2. read offset, record header, key; copy the payload to private memory
+ *   1. seq odd                           1. s = seq; odd: try again
+ *   2. version += 1 (content changes)    2. read version, offset, record header, key; copy the payload to private memory
  *   3. offset = new record               3. seq still s? then all of step 2 belongs together
  *   4. seq even
+ *
+ * Version changes while seq is odd, not before: or a reader could pair the old content with the new version and its near cache
+ * would keep that pair. Both words are stored atomically: a plain store may become visible before the odd seq (ARM64).
  *
  * The writer never overwrites bytes that a slot with an unchanged seq points to: it changes seq first (an update, a removal and a
  * move all do), and reuses the memory later. So a reader that finds seq unchanged has copied bytes that nobody touched.

@@ -4,7 +4,7 @@
  * Order of one put
  *   1. room: evict until the record fits into the bounds, then allocate in the arena (which may move other records)
  *   2. the record's bytes, where no slot points yet
- *   3. the slot: version + 1 (near caches drop the old content), seq odd, offset, seq even
+ *   3. the slot: seq odd, version + 1 (near caches drop the old content), offset, seq even
  *   4. a new entry's index cell last: a reader that sees it may read the slot
  *   5. the old record's bytes are released: from now on they may be compacted away
  */
@@ -184,9 +184,9 @@ export class L1Writer {
 
   private publish(words: number, at: number): void {
     const { region } = this;
-    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
     beginChange(region.i32, words);
-    region.u32[words + SLOT.offset] = (at - region.arenaStart) / 8 + 1;
+    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
+    Atomics.store(region.u32, words + SLOT.offset, (at - region.arenaStart) / 8 + 1);
     endChange(region.i32, words);
   }
 
@@ -204,9 +204,9 @@ export class L1Writer {
   private emptySlot(slot: number): void {
     const { region } = this;
     const words = this.words(slot);
-    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
     beginChange(region.i32, words);
-    region.u32[words + SLOT.offset] = 0;
+    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
+    Atomics.store(region.u32, words + SLOT.offset, 0);
     endChange(region.i32, words);
   }
 
