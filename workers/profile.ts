@@ -1,0 +1,5 @@
+/** Entry of a profiling thread (Piscina). */
+import { workerData } from 'piscina';
+import { openProfileThread, type ProfileThreadData } from '../src/profiler/profile-thread.ts';
+
+export default openProfileThread(workerData as ProfileThreadData);
