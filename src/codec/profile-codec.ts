@@ -3,16 +3,16 @@
  * id; decoding is the strict reader of value-reader.ts.
  *
  * What becomes of values: -0 becomes 0; NaN and the infinities stay; keys that are symbols and fields that are not enumerable are
- * left out; class instances and objects without a prototype come back as plain objects, arrays of a subclass as arrays. A string
+ * left out; getters are read twice and must not change their mind; class instances and objects without a prototype come back as plain objects, arrays of a subclass as arrays. A string
  * with a lone surrogate is refused. Buffer comes back as Buffer, Uint8Array as Uint8Array (portable: always Uint8Array).
  */
-import { Packr } from 'msgpackr';
+import { Packr, RESERVE_START_SPACE } from 'msgpackr';
 import { ProfileCacheError } from '../errors.ts';
 import { corrupt } from './corrupt.ts';
 import { ProfileWalk, tooLarge } from './profile-walk.ts';
 import { ShapeIndex } from './shape-index.ts';
 import { SCHEMA_INLINE, SCHEMA_PORTABLE, type StructureTable, type StructureTables } from './structure-tables.ts';
-import { MAPS_ARE_MAPS, ValueReader } from './value-reader.ts';
+import { PREFIX, PREFIX_BYTES, PREFIX_MAPS, PREFIX_UNICODE, ValueReader } from './value-reader.ts';
 
 /** Record numbers for shapes defined inside one value; they are used round robin. */
 const INLINE_RECORDS = 32;
@@ -41,6 +41,7 @@ export class ProfileCodec {
   readonly #walk: ProfileWalk;
   readonly #schemas = new Map<number, Schema>();
   #nextObject = 0;
+  #busy = false;
 
   constructor(options: { format: 'structured' | 'portable'; maxProfileBytes: number; tables: StructureTables }) {
     this.#portable = options.format === 'portable';
@@ -57,11 +58,15 @@ export class ProfileCodec {
     if (!isProfile(profile)) {
       throw new ProfileCacheError('ERR_PROFILE', 'a profile is a plain object or a class instance; wrap anything else in one', { path: '' });
     }
+    if (this.#busy) throw new ProfileCacheError('ERR_PROFILE', 'a getter of the profile stored another profile; store plain data', { path: '' });
+    this.#busy = true;
     try {
       return this.#encode(profile);
     } catch (error) {
       // A getter or a Proxy of the caller threw, or msgpackr did.
       throw ProfileCacheError.from(error, 'ERR_PROFILE', { path: '' });
+    } finally {
+      this.#busy = false;
     }
   }
 
@@ -69,13 +74,15 @@ export class ProfileCodec {
     const schemaId = this.#portable ? SCHEMA_PORTABLE : this.#learnAndChoose(profile);
     const schema = this.#schema(schemaId)!;
     if (this.#portable || schemaId === SCHEMA_INLINE) this.#walk.run(profile, schema.index, undefined);
+    const { hasMap, hasUnicode } = this.#walk;
+    let packr = schema.packr;
+    if (hasMap) packr = schema.mapPackr ??= mapPackr(this.#tables.get(schemaId));
     this.#nextObject = 0;
-    let bytes: Uint8Array;
-    if (this.#walk.hasMap) {
-      schema.mapPackr ??= mapPackr(this.#tables.get(schemaId));
-      bytes = Buffer.concat([Buffer.of(MAPS_ARE_MAPS), schema.mapPackr.pack(profile)]);
-    } else {
-      bytes = schema.packr.pack(profile);
+    const flags = this.#portable ? 0 : (hasMap ? PREFIX_MAPS : 0) | (hasUnicode ? PREFIX_UNICODE : 0);
+    const bytes = packr.pack(profile, flags === 0 ? 0 : RESERVE_START_SPACE + PREFIX_BYTES);
+    if (flags !== 0) {
+      bytes[0] = PREFIX;
+      bytes[1] = flags;
     }
     if (bytes.length > this.#maxBytes) throw tooLarge(bytes.length, this.#maxBytes);
     return { bytes, schemaId };

@@ -9,13 +9,15 @@ import { types } from 'node:util';
 import { ProfileCacheError } from '../errors.ts';
 import { DICTIONARY, hasKeys, UNKNOWN, type Shape, type ShapeIndex } from './shape-index.ts';
 import { looksLikeRecord, type ShapeLearner } from './shape-learner.ts';
-import { MAX_KEYS_PER_STRUCTURE, shapeKey } from './table-bytes.ts';
+import { shapeKey } from './table-bytes.ts';
 
 /** Objects, arrays, Maps and Sets inside one another. */
 export const MAX_DEPTH = 100;
 /** A bigint takes at most so many bits; more are data, not a number. */
 export const MAX_BIGINT_BITS = 8_192;
 const BIGINT_LIMIT = 1n << BigInt(MAX_BIGINT_BITS - 1);
+// oxlint-disable-next-line no-control-regex
+const NOT_ASCII = /[^\x00-\x7f]/;
 const I64_MIN = -(1n << 63n);
 const U64_MAX = (1n << 64n) - 1n;
 
@@ -32,6 +34,8 @@ export class ProfileWalk {
   known: Uint8Array = new Uint8Array(256);
   /** The profile holds a JavaScript Map. */
   hasMap = false;
+  /** Some string, or a field name that is written out, is not ASCII. */
+  hasUnicode = false;
   #objects = 0;
   #leastBytes = 0;
   #index: ShapeIndex | undefined;
@@ -48,12 +52,14 @@ export class ProfileWalk {
   /** Throws ERR_PROFILE / ERR_PROFILE_TOO_LARGE. Without an index (portable, no table) no shapes are looked for. */
   run(profile: object, index: ShapeIndex | undefined, learner: ShapeLearner | undefined): void {
     this.hasMap = false;
+    this.hasUnicode = false;
     this.#objects = 0;
     this.#leastBytes = 0;
     this.#index = index;
     this.#learner = learner;
     const shape = this.#value(profile, 0, index?.root);
     if (index !== undefined) index.root = shape;
+    this.#containers.length = 0;
   }
 
   #value(value: unknown, depth: number, hint: Shape | undefined): Shape | undefined {
@@ -61,7 +67,10 @@ export class ProfileWalk {
     switch (typeof value) {
       case 'string':
         this.#leastBytes += value.length;
-        if (!value.isWellFormed()) throw this.#refuse(depth, 'a string with a lone surrogate; toWellFormed() mends it');
+        if (NOT_ASCII.test(value)) {
+          this.hasUnicode = true;
+          if (!value.isWellFormed()) throw this.#refuse(depth, 'a string with a lone surrogate; toWellFormed() mends it');
+        }
         break;
       case 'number':
       case 'boolean':
@@ -81,7 +90,7 @@ export class ProfileWalk {
 
   #object(value: object, depth: number, hint: Shape | undefined): Shape | undefined {
     if (this.#leastBytes > this.#maxBytes) throw tooLarge(this.#leastBytes, this.#maxBytes);
-    if (depth >= MAX_DEPTH) throw this.#tooDeep(value, depth);
+    if (depth >= MAX_DEPTH) throw this.#tooDeep(depth);
     this.#containers[depth] = value;
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype) return this.#fields(value as Record<string, unknown>, depth, hint);
@@ -161,12 +170,11 @@ export class ProfileWalk {
   }
 
   #find(keys: readonly string[], depth: number, hint: Shape | undefined, index: ShapeIndex): Shape {
-    if (hint === DICTIONARY || keys.length > MAX_KEYS_PER_STRUCTURE || !looksLikeRecord(keys)) return hint === DICTIONARY ? DICTIONARY : UNKNOWN;
-    const key = shapeKey(keys);
-    const found = index.find(key);
+    const found = index.find(keys);
     if (found !== undefined) return found;
-    if (this.#learner === undefined) return UNKNOWN;
-    return this.#learner.note(this.#place(depth), key, keys) ? UNKNOWN : DICTIONARY;
+    if (this.#learner === undefined || hint === DICTIONARY) return DICTIONARY;
+    if (!looksLikeRecord(keys)) return UNKNOWN;
+    return this.#learner.note(this.#place(depth), shapeKey(keys), keys) ? UNKNOWN : DICTIONARY;
   }
 
   /** Keys of a shape that is in a table were checked when the table was made. */
@@ -174,6 +182,7 @@ export class ProfileWalk {
     for (const key of keys) {
       this.#leastBytes += key.length;
       if (key === '__proto__') throw this.#refuse(depth, 'a key named __proto__');
+      if (NOT_ASCII.test(key)) this.hasUnicode = true;
       if (!key.isWellFormed()) throw this.#refuse(depth, 'a key with a lone surrogate');
     }
   }
@@ -210,7 +219,7 @@ export class ProfileWalk {
     return new ProfileCacheError('ERR_PROFILE', `a profile cannot hold ${what}${path === '' ? '' : ` (at ${path})`}; leave it out or store its data`, { path, cause });
   }
 
-  #tooDeep(value: object, depth: number): ProfileCacheError {
+  #tooDeep(depth: number): ProfileCacheError {
     for (let i = 0; i < depth; i++) {
       for (let j = i + 1; j < depth; j++) {
         if (this.#containers[i] === this.#containers[j]) return this.#refuse(j, 'a cycle');

@@ -2,7 +2,6 @@
  * The shapes of one table, for encoding: which structure has these keys? The answer is nearly always "the same as last time at
  * this place", so every shape remembers, for each of its fields, what shape was found there.
  */
-import { shapeKey } from './table-bytes.ts';
 
 export interface Shape {
   readonly keys: readonly string[];
@@ -12,20 +11,26 @@ export interface Shape {
 
 /** Stands for an object whose shape is in no table. */
 export const UNKNOWN: Shape = { keys: [], inField: [] };
-/** Stands for a place where nothing will ever be learned: do not even ask. */
+/** The same, at a place where nothing new will ever be learned: the learner need not be asked. */
 export const DICTIONARY: Shape = { keys: [], inField: [] };
 
 export class ShapeIndex {
-  readonly #byKey = new Map<string, Shape>();
+  /** By first key: no string has to be built to find a shape. */
+  readonly #byFirstKey = new Map<string, Shape[]>();
   /** Shape last found at the top. */
   root: Shape | undefined;
 
   constructor(structures: readonly (readonly string[])[]) {
-    for (const keys of structures) this.#byKey.set(shapeKey(keys), { keys, inField: new Array(keys.length).fill(undefined) });
+    for (const keys of structures) {
+      const shape = { keys, inField: keys.map(() => undefined) };
+      const sameFirst = this.#byFirstKey.get(keys[0]);
+      if (sameFirst === undefined) this.#byFirstKey.set(keys[0], [shape]);
+      else sameFirst.push(shape);
+    }
   }
 
-  find(key: string): Shape | undefined {
-    return this.#byKey.get(key);
+  find(keys: readonly string[]): Shape | undefined {
+    return this.#byFirstKey.get(keys[0])?.find((shape) => hasKeys(shape, keys));
   }
 }
 

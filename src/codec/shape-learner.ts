@@ -33,6 +33,14 @@ export class ShapeLearner {
   #mints = 0;
   #encodesSinceMint = 0;
 
+  /** A table came from elsewhere: what is in it need not be learned, so nothing more is learned at first sight. */
+  noteAdopted(): void {
+    if (this.#mints > 0) return;
+    this.#mints = 1;
+    this.#ready = 0;
+    for (const { sightings } of this.#candidates.values()) if (sightings >= SIGHTINGS_TO_LEARN) this.#ready++;
+  }
+
   /** Called once for each encode. */
   countEncode(): void {
     this.#encodesSinceMint++;
@@ -95,7 +103,9 @@ export class ShapeLearner {
 export function looksLikeRecord(keys: Structure): boolean {
   if (keys.length === 0 || keys.length > MAX_KEYS_PER_STRUCTURE) return false;
   for (const key of keys) {
-    if (key.length > MAX_LEARNED_KEY_CHARS || /^\d/.test(key) || (key.length >= DATA_KEY_CHARS && /\d/.test(key))) return false;
+    // msgpackr asks a record for its hasOwnProperty while it writes it.
+    if (key === 'hasOwnProperty' || key === '__proto__') return false;
+    if (key.length > MAX_LEARNED_KEY_CHARS || /^\d/.test(key) || (key.length >= DATA_KEY_CHARS && /\d/.test(key)) || !key.isWellFormed()) return false;
   }
   return true;
 }

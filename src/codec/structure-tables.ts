@@ -63,6 +63,7 @@ export class StructureTables {
       return known;
     }
     if (this.#byId.size >= this.#maxTables) throw corrupt(`structure table: ${this.#maxTables} tables are known already`, 'schema');
+    this.learner?.noteAdopted();
     return this.#take({ id, bytes: new Uint8Array(bytes), structures });
   }
 
@@ -76,8 +77,7 @@ export class StructureTables {
     if (added.length === 0 || room <= 0) return undefined;
     const structures: Structure[] = [...before, ...added.slice(0, room).map((keys) => Object.freeze([...keys]))];
     const { id, bytes } = writeTable(structures);
-    const known2 = this.#byId.get(id);
-    if (known2 !== undefined) return undefined;
+    if (this.#byId.has(id)) return undefined;
     return this.#take({ id, bytes, structures });
   }
 

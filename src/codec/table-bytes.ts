@@ -65,7 +65,7 @@ export function readTable(bytes: Uint8Array, maxStructures: number): { id: numbe
   };
   for (let s = 0; s < count; s++) {
     const keyCount = next();
-    if (keyCount > MAX_KEYS_PER_STRUCTURE) throw bad(`a structure of ${keyCount} keys`);
+    if (keyCount === 0 || keyCount > MAX_KEYS_PER_STRUCTURE) throw bad(`a structure of ${keyCount} keys`);
     const keys = new Set<string>();
     for (let k = 0; k < keyCount; k++) {
       const length = next();

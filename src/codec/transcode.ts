@@ -37,7 +37,7 @@ export function packTombstone(wallet: string, version: number, createdAtMs: numb
 export function unpackRecord(envelope: Uint8Array, wallet: string, maxRawBytes: number): RawRecord | { tombstone: true; version: number } {
   const opened = openEnvelope(envelope, { wallet, maxRawBytes });
   if (opened.flags === FLAG_TOMBSTONE) return { tombstone: true, version: opened.version };
-  const raw = opened.flags === FLAG_LZ4 ? inflate(opened.stored, opened.rawBytes) : Uint8Array.prototype.slice.call(opened.stored);
+  const raw = opened.flags === FLAG_LZ4 ? inflate(opened.stored, opened.rawBytes) : new Uint8Array(opened.stored);
   const { schemaId, version, createdAtMs, expiresAtMs } = opened;
   return { wallet, raw, schemaId, version, createdAtMs, expiresAtMs };
 }

@@ -12,8 +12,16 @@ import { corrupt } from './corrupt.ts';
 import { addTo, frozenDate, openMap, openSet, putInto } from './frozen-types.ts';
 import { MAX_BIGINT_BITS, MAX_DEPTH } from './profile-walk.ts';
 
-/** First byte of a structured value whose maps are JavaScript Maps, objects of unknown shape being inline records. */
-export const MAPS_ARE_MAPS = 0xc1;
+/**
+ * A structured value may begin with 0xc1, which begins no msgpack value, and a byte of flags. Without it, maps are objects and
+ * every string is ASCII, so that strings are cut out of the text without a look at their bytes.
+ */
+export const PREFIX = 0xc1;
+export const PREFIX_BYTES = 2;
+/** Maps are JavaScript Maps, and objects whose shape is not in the table are inline records. */
+export const PREFIX_MAPS = 1;
+/** Some string is not ASCII. */
+export const PREFIX_UNICODE = 2;
 
 type ReadRecord = () => object;
 const freeze = Object.freeze;
@@ -30,8 +38,6 @@ let src: Uint8Array = new Uint8Array(0);
 let at = 0;
 let end = 0;
 let depth = 0;
-/** Array slots that may still be allocated: each needs a byte, so their sum over any honest value stays under its length. */
-let slots = 0;
 let text = '';
 let textStart = 0;
 let textEnd = 0;
@@ -39,10 +45,12 @@ let records: readonly ReadRecord[] | undefined;
 let inline: Array<readonly string[] | undefined> | undefined;
 let portable = false;
 let binary = false;
+let ascii = false;
 
 const f64 = new Float64Array(1);
-const f64Bytes = new Uint8Array(f64.buffer);
-const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+const f64Words = new Uint32Array(f64.buffer);
+const f32 = new Float32Array(f64.buffer);
+const LOW_WORD = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 0 : 1;
 
 /** Reads values written with one table (or with none: `structures` undefined). */
 export class ValueReader {
@@ -58,21 +66,19 @@ export class ValueReader {
 
   /** `bytes` is private memory: nobody changes it during the call, and the result shares nothing with it. */
   read(bytes: Uint8Array, start: number, stop: number): object {
-    src = bytes;
+    // One hidden class for every decode: a Buffer would make each access polymorphic.
+    src = bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     at = start;
     end = stop;
     depth = 0;
-    slots = stop - start;
     textStart = textEnd = start;
     records = this.#records;
     portable = this.#portable;
     inline = undefined;
     binary = false;
+    ascii = !portable;
     try {
-      if (!portable && at < end && src[at] === MAPS_ARE_MAPS) {
-        at++;
-        inline = [];
-      }
+      if (!portable && src[at] === PREFIX) readPrefix();
       const value = read();
       if (at !== end) throw corrupt('bytes after the end of the value', 'value');
       if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
@@ -91,6 +97,14 @@ export class ValueReader {
 const NO_BYTES = new Uint8Array(0);
 const cut = () => corrupt('the value ends in the middle', 'value');
 
+function readPrefix(): void {
+  at++;
+  const flags = u8();
+  if (flags === 0 || flags > (PREFIX_MAPS | PREFIX_UNICODE)) throw corrupt('unknown flags before the value', 'value');
+  ascii = (flags & PREFIX_UNICODE) === 0;
+  if ((flags & PREFIX_MAPS) !== 0) inline = [];
+}
+
 function read(): unknown {
   if (at >= end) throw cut();
   const token = src[at++];
@@ -100,6 +114,7 @@ function read(): unknown {
   if (token < 0xa0) return readArray(token & 0x0f);
   if (token < 0xc0) return readString(token & 0x1f);
   if (token >= 0xe0) return token - 0x100;
+  if (token === 0xcb) return readFloat64();
   switch (token) {
     case 0xc0: return null;
     case 0xc2: return false;
@@ -111,7 +126,6 @@ function read(): unknown {
     case 0xc8: return readExtension(u16());
     case 0xc9: return readExtension(u32());
     case 0xca: return readFloat32();
-    case 0xcb: return readFloat64();
     case 0xcc: return u8();
     case 0xcd: return u16();
     case 0xce: return u32();
@@ -147,39 +161,56 @@ function u8(): number {
 }
 
 function u16(): number {
-  if (at + 2 > end) throw cut();
-  return (src[at++] << 8) | src[at++];
+  const from = at;
+  if (from + 2 > end) throw cut();
+  at = from + 2;
+  const bytes = src;
+  return (bytes[from] << 8) | bytes[from + 1];
 }
 
 function u32(): number {
-  if (at + 4 > end) throw cut();
-  return ((src[at++] << 24) | (src[at++] << 16) | (src[at++] << 8) | src[at++]) >>> 0;
+  const from = at;
+  if (from + 4 > end) throw cut();
+  at = from + 4;
+  const bytes = src;
+  return ((bytes[from] << 24) | (bytes[from + 1] << 16) | (bytes[from + 2] << 8) | bytes[from + 3]) >>> 0;
 }
 
 function readFloat64(): number {
-  if (at + 8 > end) throw cut();
-  if (LITTLE_ENDIAN) for (let i = 7; i >= 0; i--) f64Bytes[i] = src[at++];
-  else for (let i = 0; i < 8; i++) f64Bytes[i] = src[at++];
+  const from = at;
+  if (from + 8 > end) throw cut();
+  at = from + 8;
+  const bytes = src;
+  f64Words[1 - LOW_WORD] = (bytes[from] << 24) | (bytes[from + 1] << 16) | (bytes[from + 2] << 8) | bytes[from + 3];
+  f64Words[LOW_WORD] = (bytes[from + 4] << 24) | (bytes[from + 5] << 16) | (bytes[from + 6] << 8) | bytes[from + 7];
   return f64[0];
 }
 
 function readFloat32(): number {
-  const bytes = u32();
-  return new DataView(new Uint32Array([bytes]).buffer).getFloat32(0, LITTLE_ENDIAN);
+  f64Words[0] = u32();
+  return f32[0];
 }
 
 function readString(length: number): string {
   const from = at;
-  const to = at + length;
+  const to = from + length;
   if (to > end) throw cut();
   at = to;
-  for (let i = from; i < to; i++) if (src[i] > 0x7f) return utf8Slice.call(src, from, to);
-  if (to > textEnd || from < textStart) {
-    textStart = from;
-    textEnd = Math.max(to, Math.min(end, from + TEXT_WINDOW_BYTES));
-    text = latin1Slice.call(src, textStart, textEnd);
-  }
+  if (!ascii && !isAscii(from, to)) return utf8Slice.call(src, from, to);
+  if (to > textEnd || from < textStart) moveText(from, to);
   return text.slice(from - textStart, to - textStart);
+}
+
+function isAscii(from: number, to: number): boolean {
+  const bytes = src;
+  for (let i = from; i < to; i++) if (bytes[i] > 0x7f) return false;
+  return true;
+}
+
+function moveText(from: number, to: number): void {
+  textStart = from;
+  textEnd = Math.max(to, Math.min(end, from + TEXT_WINDOW_BYTES));
+  text = latin1Slice.call(src, textStart, textEnd);
 }
 
 function readBinary(length: number): Uint8Array {
@@ -187,7 +218,7 @@ function readBinary(length: number): Uint8Array {
   binary = true;
   at += length;
   // A copy, never a view: the caller may change it, and `src` is the cache's.
-  return portable ? Uint8Array.prototype.slice.call(src, at - length, at) : Buffer.from(Uint8Array.prototype.slice.call(src, at - length, at).buffer);
+  return portable ? src.slice(at - length, at) : Buffer.from(src.slice(at - length, at).buffer);
 }
 
 function enter(): void {
@@ -195,9 +226,10 @@ function enter(): void {
 }
 
 function readArray(length: number): readonly unknown[] {
-  if (length > end - at || (slots -= length) < 0) throw cut();
+  if (length > end - at) throw cut();
   enter();
-  const array = new Array<unknown>(length);
+  // Grown as it fills: nothing is allocated for a length that lies.
+  const array: unknown[] = [];
   for (let i = 0; i < length; i++) array[i] = read();
   depth--;
   return freeze(array);
@@ -218,8 +250,40 @@ function readMap(length: number): object {
   return freeze(object);
 }
 
+/**
+ * Field names of maps, which come again and again: the bytes are compared with those of the last name in the same place of a
+ * small table, and the string of then is used, already known to the engine as a name.
+ */
+const KEY_CACHE_SIZE = 1_024;
+const MAX_CACHED_KEY_BYTES = 31;
+const keyCache: Array<{ bytes: Uint8Array; key: string } | undefined> = Array.from({ length: KEY_CACHE_SIZE });
+
 function readKey(): string {
-  const key = read();
+  const length = at < end ? src[at] - 0xa0 : 0;
+  if (length < 1 || length > MAX_CACHED_KEY_BYTES || at + length >= end) return checkKey(read());
+  const bytes = src;
+  const from = at + 1;
+  const place = (length * 33 + bytes[from] * 7 + bytes[from + length - 1] * 31 + bytes[from + (length >> 1)] * 101) & (KEY_CACHE_SIZE - 1);
+  const cached = keyCache[place];
+  if (cached !== undefined && cached.bytes.length === length) {
+    const known = cached.bytes;
+    let i = 0;
+    while (i < length && known[i] === bytes[from + i]) i++;
+    if (i === length) {
+      at = from + length;
+      return cached.key;
+    }
+  }
+  const wasAscii = ascii;
+  // The table outlives this value and whether it called itself ASCII.
+  ascii = false;
+  const key = checkKey(read());
+  ascii = wasAscii;
+  keyCache[place] = { bytes: bytes.slice(from, from + length), key };
+  return key;
+}
+
+function checkKey(key: unknown): string {
   if (typeof key !== 'string' || key === '__proto__') throw corrupt('a field name that no profile has', 'value');
   return key;
 }
@@ -276,7 +340,7 @@ function readExtension(length: number): unknown {
     if (type === 0x42) return readBigInt(from, length);
     if (type === 0x74 && length >= 1 && src[from] === 1) {
       binary = true;
-      return Uint8Array.prototype.slice.call(src, from + 1, at);
+      return src.slice(from + 1, at);
     }
   }
   throw corrupt(`extension ${type} is of no profile`, 'value');
