@@ -88,16 +88,16 @@ export class RedisStore implements L2Store {
 
   async getMany(wallets: readonly string[]): Promise<GetOutcome[]> {
     const outcomes = new Array<GetOutcome>(wallets.length);
-    const layout = this.#layout;
+    const { keys, slots } = this.#layout.place(wallets);
     await this.#batch({
       count: wallets.length,
-      slotOf: (i) => layout.slotOf(wallets[i]),
+      slotOf: (i) => slots[i],
       maxKeys: READ_MAX_KEYS,
       maxBytes: Infinity,
       idempotent: true,
       pick: (slot) => this.#reader(slot),
       // MGET for one key as well: it answers nil, not an error, for a value of another type.
-      command: (indices) => ({ name: 'mget', args: indices.map((i) => layout.keyOf(wallets[i])) }),
+      command: (indices) => ({ name: 'mget', args: indices.map((i) => keys[i]) }),
       take: (indices, reply) => {
         const values = reply as Array<Buffer | null>;
         for (let k = 0; k < indices.length; k++) outcomes[indices[k]] = getOutcome(values[k]);
@@ -120,10 +120,10 @@ export class RedisStore implements L2Store {
 
   async #write(items: readonly WriteItem[]): Promise<SetOutcome[]> {
     const outcomes = new Array<SetOutcome>(items.length);
-    const layout = this.#layout;
+    const { keys, slots } = this.#layout.place(items.map((item) => item.wallet));
     await this.#batch({
       count: items.length,
-      slotOf: (i) => layout.slotOf(items[i].wallet),
+      slotOf: (i) => slots[i],
       maxKeys: WRITE_MAX_KEYS,
       maxBytes: WRITE_MAX_BYTES,
       bytesOf: (i) => items[i].envelope.length,
@@ -133,7 +133,7 @@ export class RedisStore implements L2Store {
         const leftMs = remainingMs - DEADLINE_MARGIN_MS - Math.min(node.clockUncertaintyMs, remainingMs / 4);
         if (!(leftMs > 0)) return undefined;
         const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length];
-        for (const i of indices) args.push(layout.keyOf(items[i].wallet));
+        for (const i of indices) args.push(keys[i]);
         args.push((node.serverNowMs() + leftMs).toFixed(3), this.#context.channelName);
         for (const i of indices) {
           const { envelope, ttlMs, event } = items[i];

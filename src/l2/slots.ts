@@ -20,12 +20,19 @@ export interface KeyLayout {
   readonly buckets: number;
   keyOf(wallet: string): string;
   slotOf(wallet: string): number;
+  /** Keys and slots of a whole batch, each wallet hashed once. */
+  place(wallets: readonly string[]): Placement;
   /** The wallet of a profile key, undefined for any other key. Inverse of `keyOf`. */
   walletOf(key: string): string | undefined;
   leaseKeyOf(wallet: string): string;
   blobKeyOf(name: string): string;
   /** Glob for SCAN that every profile key of this layout matches. */
   readonly scanPattern: string;
+}
+
+export interface Placement {
+  keys: string[];
+  slots: Uint16Array;
 }
 
 export function keyLayout(prefix: string, buckets: number): KeyLayout {
@@ -38,6 +45,10 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
       buckets,
       keyOf,
       slotOf: (wallet) => keySlot(keyOf(wallet)),
+      place: (wallets) => {
+        const keys = wallets.map(keyOf);
+        return { keys, slots: Uint16Array.from(keys, keySlot) };
+      },
       walletOf: (key) => {
         if (!key.startsWith(prefix)) return undefined;
         const rest = key.slice(prefix.length);
@@ -57,6 +68,16 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
     buckets,
     keyOf: (wallet) => `${starts[bucketOf(wallet)]}:${wallet}`,
     slotOf: (wallet) => slotOfBucket(bucketOf(wallet), buckets),
+    place: (wallets) => {
+      const keys = new Array<string>(wallets.length);
+      const slots = new Uint16Array(wallets.length);
+      for (let i = 0; i < wallets.length; i++) {
+        const bucket = bucketOf(wallets[i]);
+        keys[i] = `${starts[bucket]}:${wallets[i]}`;
+        slots[i] = slotOfBucket(bucket, buckets);
+      }
+      return { keys, slots };
+    },
     walletOf: (key) => {
       if (!key.startsWith(`${prefix}{`)) return undefined;
       const end = key.indexOf('}:', prefix.length);

@@ -1,0 +1,157 @@
+import { afterEach, describe, expect, inject, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { keyLayout } from '../../src/l2/slots.ts';
+import { ENVELOPE } from '../../src/codec/envelope.ts';
+import type { RedisStore } from '../../src/l2/redis-store.ts';
+import { bare, del, envelope, openStore, redisOptions, set } from '../support/redis.ts';
+import type { Address } from '../support/redis.ts';
+
+const closers: Array<() => unknown> = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function opened(...given: Parameters<typeof openStore>): Promise<RedisStore> {
+  const store = await openStore(...given);
+  closers.push(() => store.close());
+  return store;
+}
+
+async function connected(address: Address): Promise<Redis> {
+  const redis = await bare(address);
+  closers.push(() => redis.disconnect());
+  return redis;
+}
+
+/** Bare connections to all masters, by the number of the slot they serve. */
+async function masters(): Promise<{ all: Redis[]; of: (slot: number) => Redis }> {
+  const { nodes } = inject('redisCluster');
+  const first = await connected(nodes[0]);
+  const ranges = (await first.cluster('SLOTS')) as unknown as Array<[number, number, [string, number]]>;
+  const found = await Promise.all(ranges.map(async ([from, to, [host, port]]) => ({ from, to, redis: await connected({ host, port }) })));
+  return { all: found.map(({ redis }) => redis), of: (slot) => found.find(({ from, to }) => slot >= from && slot <= to)!.redis };
+}
+
+describe('Redis store on a six-node cluster', () => {
+  for (const buckets of [256, 0]) {
+    it(`10,000 wallets in one batch, ${buckets} buckets: each its own value, byte for byte`, async () => {
+      const store = await opened(redisOptions(inject('redisCluster').nodes, { buckets }), { commandTimeoutMs: 15_000 });
+      const wallets = Array.from({ length: 10_000 }, (_, i) => `wallet ${i}`);
+      const written = await store.setMany(wallets.map((wallet, i) => set(wallet, i + 1, `${wallet} ${'x'.repeat(i % 2_000)}`)));
+      expect(written.filter(({ status }) => status !== 'stored')).toEqual([]);
+      const found = await store.getMany([...wallets, 'nobody']);
+      wallets.forEach((wallet, i) => {
+        const outcome = found[i];
+        if (outcome.status !== 'hit' || Buffer.compare(outcome.envelope, envelope(wallet, i + 1, `${wallet} ${'x'.repeat(i % 2_000)}`)) !== 0) expect.fail(`${wallet}: ${outcome.status}`);
+      });
+      expect(found.at(-1)).toEqual({ status: 'miss' });
+    });
+  }
+
+  it('a value that is handed out owns its memory', async () => {
+    const store = await opened(redisOptions(inject('redisCluster').nodes));
+    await store.setMany([set('a', 1), set('b', 1)]);
+    for (const outcome of await store.getMany(['a', 'b'])) {
+      if (outcome.status !== 'hit') return expect.fail(outcome.status);
+      expect(outcome.envelope.buffer.byteLength).toBe(outcome.envelope.length);
+    }
+  });
+
+  it('bytes at our key that are no envelope of ours count as absent and are overwritten', async () => {
+    const options = redisOptions(inject('redisCluster').nodes);
+    const layout = keyLayout(options.keyPrefix, options.buckets);
+    const { of } = await masters();
+    const store = await opened(options);
+    const withVersion = (version: number) => {
+      const bytes = Buffer.from(envelope('w', 1));
+      bytes.writeDoubleLE(version, ENVELOPE.versionOffset);
+      return bytes;
+    };
+    // Each of the hostile versions would block the key for ever if it were believed.
+    const foreign = [Buffer.from(''), Buffer.from('{"json":true}'), Buffer.alloc(200, 0xff), Buffer.from(envelope('w', 9)).subarray(0, 40), ...[Infinity, Number.NaN, -1, 2 ** 53, 1e300].map(withVersion)];
+    for (const bytes of foreign) {
+      await of(layout.slotOf('w')).set(layout.keyOf('w'), bytes);
+      expect(await store.setMany([set('w', 2)])).toEqual([{ status: 'stored' }]);
+    }
+    await of(layout.slotOf('w')).set(layout.keyOf('w'), withVersion(2 ** 53 - 1));
+    expect(await store.setMany([set('w', 2)])).toEqual([{ status: 'older', storedVersion: 2 ** 53 - 1 }]);
+  });
+
+  it('a value of another type is a miss, is replaced by the next write, and is counted', async () => {
+    const options = redisOptions(inject('redisCluster').nodes);
+    const layout = keyLayout(options.keyPrefix, options.buckets);
+    const { of } = await masters();
+    const store = await opened(options);
+    await of(layout.slotOf('w')).rpush(layout.keyOf('w'), 'a', 'list');
+    expect(await store.getMany(['w'])).toEqual([{ status: 'miss' }]);
+    expect(await store.setMany([set('w', 3)])).toEqual([{ status: 'stored' }]);
+    expect(store.counters.repaired).toBe(1);
+    expect((await store.getMany(['w']))[0].status).toBe('hit');
+  });
+
+  it('scripts that a node has forgotten are sent again', async () => {
+    const store = await opened(redisOptions(inject('redisCluster').nodes));
+    const { all } = await masters();
+    const wallets = Array.from({ length: 300 }, (_, i) => `w${i}`);
+    for (let round = 1; round <= 3; round++) {
+      await Promise.all(all.map((redis) => redis.script('FLUSH')));
+      expect((await store.setMany(wallets.map((wallet) => set(wallet, round)))).filter(({ status }) => status !== 'stored')).toEqual([]);
+    }
+    await Promise.all(all.map((redis) => redis.script('FLUSH')));
+    expect(await store.acquireLease('w', 'token', 60_000)).toBe(true);
+    await store.releaseLease('w', 'token');
+    expect(await store.acquireLease('w', 'other', 60_000)).toBe(true);
+    await store.clear(99);
+    expect((await store.getMany(wallets)).filter(({ status }) => status !== 'miss')).toEqual([]);
+  });
+
+  it.each(['replica', 'replica-preferred'] as const)('readMode %s: reads are answered by replicas, writes go to masters', async (readMode) => {
+    const { nodes } = inject('redisCluster');
+    const store = await opened(redisOptions(nodes, { readMode }));
+    const all = await Promise.all(nodes.map(connected));
+    const wallets = Array.from({ length: 600 }, (_, i) => `w${i}`);
+    await store.setMany(wallets.map((wallet) => set(wallet, 1)));
+    await sleep(100);
+    const roles = await Promise.all(all.map(async (redis) => (await redis.info('replication')).includes('role:master')));
+    const mgets = async () => Promise.all(all.map(async (redis) => Number(/cmdstat_mget:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0)));
+    const before = await mgets();
+    expect((await store.getMany(wallets)).filter(({ status }) => status !== 'hit')).toEqual([]);
+    const after = await mgets();
+    roles.forEach((isMaster, i) => {
+      if (isMaster) expect(after[i]).toBe(before[i]);
+      else expect(after[i]).toBeGreaterThan(before[i]);
+    });
+  });
+
+  for (const buckets of [256, 0]) {
+    it(`clear touches no key outside its prefix, ${buckets} buckets, even when the prefix holds wildcards`, async () => {
+      const prefix = `p*[a]?${Date.now()}:`;
+      const store = await opened(redisOptions(inject('redisCluster').nodes, { keyPrefix: prefix, buckets }));
+      // What the same text would match as a pattern.
+      const neighbour = await opened(redisOptions(inject('redisCluster').nodes, { keyPrefix: prefix.replace('*[a]?', 'xxax'), buckets }));
+      const wallets = Array.from({ length: 1_500 }, (_, i) => `{w}${i}`);
+      await Promise.all([store, neighbour].map((each) => each.setMany(wallets.map((wallet) => set(wallet, 5)))));
+      await store.deleteMany([del('{w}0', 6)]);
+      await store.clear(10);
+      const left = await store.getMany(wallets);
+      expect(left[0]).toEqual({ status: 'miss', floor: 6 });
+      expect(left.slice(1).filter(({ status }) => status !== 'miss')).toEqual([]);
+      expect((await neighbour.getMany(wallets)).filter(({ status }) => status !== 'hit')).toEqual([]);
+      await neighbour.clear(10);
+    });
+  }
+
+  it('nowMs is the time of the servers', async () => {
+    const store = await opened(redisOptions(inject('redisCluster').nodes));
+    const redis = await connected(inject('redisCluster').nodes[0]);
+    const [seconds, micros] = await redis.time();
+    expect(Math.abs(store.nowMs() - (Number(seconds) * 1e3 + Number(micros) / 1e3))).toBeLessThan(100);
+  });
+
+  it('a clear of a cache that holds nothing, and events without an update, are fine', async () => {
+    const store = await opened(redisOptions(inject('redisCluster').nodes));
+    await store.clear(1, 'cleared');
+    await store.publish('hello');
+  });
+});
