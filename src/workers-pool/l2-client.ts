@@ -116,7 +116,7 @@ export class L2Client {
   /** First writer wins; resolves with what is stored. */
   async putBlobIfAbsent(name: string, bytes: Uint8Array): Promise<Uint8Array> {
     // A copy of its own: cloning a view of a pool clones the pool.
-    return (await this.#call({ op: 'putBlob', name, bytes: Uint8Array.prototype.slice.call(bytes) })) as Uint8Array;
+    return (await this.#call({ op: 'putBlob', name, bytes: new Uint8Array(bytes) })) as Uint8Array;
   }
 
   async acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean> {

@@ -152,7 +152,7 @@ class Spill {
     if (this.#bytes > 0 && this.#bytes + raw.length > this.#maxBytes) return undefined;
     this.#bytes += raw.length;
     // A copy: `raw` may be a view of a pool or of the envelope, and moving takes the whole backing store.
-    return this.records.push(Uint8Array.prototype.slice.call(raw)) - 1;
+    return this.records.push(new Uint8Array(raw)) - 1;
   }
 }
 
@@ -194,4 +194,4 @@ function call(store: L2Store, task: CallTask): Promise<undefined | boolean | Uin
 }
 
 /** A view of a pooled buffer would take its whole backing store along through structured clone. */
-const own = <B extends Uint8Array | undefined>(bytes: B): B => (bytes === undefined ? bytes : (Uint8Array.prototype.slice.call(bytes) as B));
+const own = <B extends Uint8Array | undefined>(bytes: B): B => (bytes === undefined ? bytes : (new Uint8Array(bytes) as B));

@@ -1,10 +1,12 @@
 /** How many wallets a task asks for, so that its answer fits into its chunk: learned from the records that came. */
 import { ENTRY_BYTES, HEADER_BYTES } from './inbox.ts';
 
-/** Share of the new observation in the running mean. */
-const WEIGHT = 1 / 8;
+/** The mean follows about this many records. */
+const MEMORY_RECORDS = 256;
 /** Room for records larger than the mean. */
 const HEADROOM = 1.25;
+/** Fewer would make a task dearer than the trip beside the inbox that large records take. */
+export const MIN_WALLETS_PER_TASK = 16;
 
 export class TaskSizer {
   readonly #chunkBytes: number;
@@ -19,10 +21,10 @@ export class TaskSizer {
 
   get walletsPerTask(): number {
     const perWallet = ENTRY_BYTES + 8 + this.#meanRawBytes * HEADROOM;
-    return Math.max(1, Math.min(this.#maxWallets, Math.floor((this.#chunkBytes - HEADER_BYTES) / perWallet)));
+    return Math.min(this.#maxWallets, Math.max(MIN_WALLETS_PER_TASK, Math.floor((this.#chunkBytes - HEADER_BYTES) / perWallet)));
   }
 
   learn(records: number, rawBytes: number): void {
-    if (records > 0) this.#meanRawBytes += (rawBytes / records - this.#meanRawBytes) * WEIGHT;
+    if (records > 0) this.#meanRawBytes += (rawBytes / records - this.#meanRawBytes) * (records / (records + MEMORY_RECORDS));
   }
 }

@@ -1,0 +1,33 @@
+/** An L2Client on worker threads with the memory store in them. */
+import { parseOptions } from '../../src/options.ts';
+import type { ProfileCacheOptions } from '../../src/options.ts';
+import { L2Client } from '../../src/workers-pool/l2-client.ts';
+import type { L2ClientInternals } from '../../src/workers-pool/limits.ts';
+import { makeMemoryStoreData } from './memory-store.ts';
+import type { MemoryStoreData } from './memory-store.ts';
+
+export interface Opened {
+  client: L2Client;
+  data: MemoryStoreData;
+}
+
+export async function openOnMemory(options: ProfileCacheOptions = {}, internals: L2ClientInternals = {}, data: MemoryStoreData = makeMemoryStoreData()): Promise<Opened> {
+  const storeModule = new URL('./memory-store.entry.mjs', import.meta.url).href;
+  const client = await L2Client.open(parseOptions({ l2TimeoutMs: 5_000, ...options }), { storeModule, storeData: data, ...internals });
+  return { client, data };
+}
+
+/** The value is a function of wallet and version, so that every wrong byte is seen. */
+export function rawOf(wallet: string, version: number, bytes = 200): Uint8Array {
+  const text = `${wallet}@${version};`;
+  return new Uint8Array(Buffer.alloc(bytes, text));
+}
+
+export const write = (wallet: string, version = 1, bytes = 200) => ({ wallet, raw: rawOf(wallet, version, bytes), schemaId: 1, version, ttlMs: 60_000 });
+
+/** `fetchMany`, with the payloads copied out and the visits listed. */
+export async function fetchAll(client: L2Client, wallets: readonly string[]) {
+  const visited: Array<{ wallet: string; raw: Uint8Array; version: number; ttlMs: number }> = [];
+  const result = await client.fetchMany(wallets, ({ wallet, raw, version, ttlMs }) => visited.push({ wallet, raw: new Uint8Array(raw), version, ttlMs }));
+  return { ...result, visited };
+}
