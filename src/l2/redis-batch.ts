@@ -3,7 +3,8 @@
  * costs its own keys. Keys of one slot travel in one command; all commands of all nodes leave in the same tick.
  *
  * A command is sent again only when the answer proves that it took no effect (MOVED, ASK, TRYAGAIN, NOSCRIPT, LOADING, …) or
- * when it is a read. At the deadline whatever is not settled is settled as failed, and late answers are ignored.
+ * when it is a read. A write whose connection was lost is neither repeated nor reported before the deadline that it carries is
+ * past. At the deadline whatever is not settled is settled as failed, and late answers are ignored.
  */
 import { ProfileCacheError } from '../errors.ts';
 import type { Arg, RedisNode } from './redis-node.ts';
@@ -39,6 +40,8 @@ export class BatchRun {
   readonly #timeoutMs: number;
   readonly #endMs: number;
   readonly #settled: Uint8Array;
+  /** Keys whose fate is known and not yet told. */
+  readonly #doomed = new Map<number, ProfileCacheError>();
   #open: number;
   #timer: NodeJS.Timeout | undefined;
   #finish: () => void = () => undefined;
@@ -64,7 +67,11 @@ export class BatchRun {
   #failRest(): void {
     // One error for all: making thousands of stacks would cost more than the reads.
     const error = timeoutError(this.#timeoutMs);
-    this.#fail(Array.from(this.#settled.keys()).filter((index) => this.#settled[index] === 0), error);
+    for (const index of this.#settled.keys()) if (!this.#settled[index]) this.#fail([index], this.#doomed.get(index) ?? error);
+  }
+
+  #doom(indices: readonly number[], error: ProfileCacheError): void {
+    for (const index of indices) this.#doomed.set(index, error);
   }
 
   #settle(indices: readonly number[]): void {
@@ -177,6 +184,9 @@ export class BatchRun {
       case 'lost':
         this.#topology.refreshSoon();
         if (this.#plan.idempotent && attempt < 3) return this.#later(indices, attempt + 1, pauseMs(attempt));
+        // The node may carry it out as long as its deadline is not past, and a write that is reported as failed must not
+        // take effect later: the report waits for the deadline.
+        if (!this.#plan.idempotent) return this.#doom(indices, unavailableError(node.name, node.lastError?.message || 'connection lost'));
         return this.#fail(indices, unavailableError(node.name, node.lastError?.message || 'connection lost'));
       case 'fatal':
         if (verdict.error.message.includes('CLUSTERDOWN')) this.#topology.refreshSoon();

@@ -298,4 +298,5 @@ function getOutcome(value: Buffer | null): GetOutcome {
   return { status: 'hit', envelope: privateCopy(value) };
 }
 
-const privateCopy = (view: Buffer): Uint8Array => Uint8Array.prototype.slice.call(view);
+/** Not `slice`: of a Buffer that is another Buffer, whose own `slice` no longer copies. */
+const privateCopy = (view: Buffer): Uint8Array => new Uint8Array(view);
