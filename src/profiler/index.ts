@@ -10,3 +10,5 @@ export { TradeStore, type SharedTrades } from './trade-store.ts';
 export type { MalformedRow, Side, Trade, TradeInput, TradeReport } from './trade.ts';
 export type { WalletProfile } from './wallet-profile.ts';
 export { WalletProfiler } from './wallet-profiler.ts';
+export { generateSampleTrades, type SampleTradesOptions } from './sample-trades.ts';
+export { writeSampleTrades, type SampleWriteOptions } from './sample-write.ts';

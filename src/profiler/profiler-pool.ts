@@ -55,6 +55,8 @@ export class ProfilerPool {
     this.#piscina = new Piscina({
       filename: entry.href,
       workerData: data,
+      // The entry is built JavaScript: a loader of the calling process (tsx) would only get in its way.
+      execArgv: [],
       minThreads: threads,
       maxThreads: threads,
       idleTimeout: Infinity,
@@ -113,7 +115,7 @@ export class ProfilerPool {
     this.#throwIfClosed();
     throwIfAborted(signal);
     const batchSize = this.#batchSize(unique.length);
-    const profiles = new Array<WalletProfile>(unique.length);
+    const profiles: WalletProfile[] = [];
     let next = 0;
     let done = 0;
     let stopped = false;
