@@ -9,7 +9,7 @@ import { types } from 'node:util';
 import { ProfileCacheError } from '../errors.ts';
 import { DICTIONARY, hasKeys, UNKNOWN, type Shape, type ShapeIndex } from './shape-index.ts';
 import { looksLikeRecord, type ShapeLearner } from './shape-learner.ts';
-import { shapeKey } from './table-bytes.ts';
+import { RESERVED_KEYS, shapeKey } from './table-bytes.ts';
 
 /** Objects, arrays, Maps and Sets inside one another. */
 export const MAX_DEPTH = 100;
@@ -38,6 +38,8 @@ export class ProfileWalk {
   hasUnicode = false;
   #objects = 0;
   #leastBytes = 0;
+  /** Path of the first object with a field that msgpackr uses for itself. */
+  #reservedAt: string | undefined;
   #index: ShapeIndex | undefined;
   #learner: ShapeLearner | undefined;
   /** Field name or element number on the way to the value under the walk, and the containers on that way. */
@@ -53,6 +55,7 @@ export class ProfileWalk {
   run(profile: object, index: ShapeIndex | undefined, learner: ShapeLearner | undefined): void {
     this.hasMap = false;
     this.hasUnicode = false;
+    this.#reservedAt = undefined;
     this.#objects = 0;
     this.#leastBytes = 0;
     this.#index = index;
@@ -60,6 +63,8 @@ export class ProfileWalk {
     const shape = this.#value(profile, 0, index?.root);
     if (index !== undefined) index.root = shape;
     this.#containers.length = 0;
+    // Beside a Map, unknown shapes are inline records, and those cannot have a field that msgpackr uses for itself.
+    if (this.hasMap && this.#reservedAt !== undefined) throw refusal(this.#reservedAt, `a field named ${[...RESERVED_KEYS].join(' or ')} beside a Map`);
   }
 
   #value(value: unknown, depth: number, hint: Shape | undefined): Shape | undefined {
@@ -182,6 +187,7 @@ export class ProfileWalk {
     for (const key of keys) {
       this.#leastBytes += key.length;
       if (key === '__proto__') throw this.#refuse(depth, 'a key named __proto__');
+      if (RESERVED_KEYS.has(key)) this.#reservedAt ??= this.#path(depth);
       if (NOT_ASCII.test(key)) this.hasUnicode = true;
       if (!key.isWellFormed()) throw this.#refuse(depth, 'a key with a lone surrogate');
     }
@@ -214,9 +220,8 @@ export class ProfileWalk {
     return path;
   }
 
-  #refuse(depth: number, what: string, cause?: unknown): ProfileCacheError {
-    const path = this.#path(depth);
-    return new ProfileCacheError('ERR_PROFILE', `a profile cannot hold ${what}${path === '' ? '' : ` (at ${path})`}; leave it out or store its data`, { path, cause });
+  #refuse(depth: number, what: string): ProfileCacheError {
+    return refusal(this.#path(depth), what);
   }
 
   #tooDeep(depth: number): ProfileCacheError {
@@ -227,6 +232,10 @@ export class ProfileWalk {
     }
     return this.#refuse(depth, `more than ${MAX_DEPTH} levels`);
   }
+}
+
+function refusal(path: string, what: string): ProfileCacheError {
+  return new ProfileCacheError('ERR_PROFILE', `a profile cannot hold ${what}${path === '' ? '' : ` (at ${path})`}; leave it out or store its data`, { path });
 }
 
 export function tooLarge(bytes: number, maxProfileBytes: number): ProfileCacheError {

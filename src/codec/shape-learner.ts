@@ -7,7 +7,7 @@
  *
  * Minting backs off: the n-th table waits for 2^n encodes (at most 1,024), so that many variants become one table and not many.
  */
-import { MAX_KEYS_PER_STRUCTURE, type Structure } from './table-bytes.ts';
+import { MAX_KEYS_PER_STRUCTURE, RESERVED_KEYS, type Structure } from './table-bytes.ts';
 
 const SIGHTINGS_TO_LEARN = 2;
 /** Shapes that one place may show before it counts as a dictionary. */
@@ -103,8 +103,7 @@ export class ShapeLearner {
 export function looksLikeRecord(keys: Structure): boolean {
   if (keys.length === 0 || keys.length > MAX_KEYS_PER_STRUCTURE) return false;
   for (const key of keys) {
-    // msgpackr asks a record for its hasOwnProperty while it writes it.
-    if (key === 'hasOwnProperty' || key === '__proto__') return false;
+    if (RESERVED_KEYS.has(key)) return false;
     if (key.length > MAX_LEARNED_KEY_CHARS || /^\d/.test(key) || (key.length >= DATA_KEY_CHARS && /\d/.test(key)) || !key.isWellFormed()) return false;
   }
   return true;
