@@ -1,4 +1,9 @@
 /** An L2Client on worker threads with the memory store in them. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseOptions } from '../../src/options.ts';
 import type { ProfileCacheOptions } from '../../src/options.ts';
 import { L2Client } from '../../src/workers-pool/l2-client.ts';
@@ -12,9 +17,26 @@ export interface Opened {
 }
 
 export async function openOnMemory(options: ProfileCacheOptions = {}, internals: L2ClientInternals = {}, data: MemoryStoreData = makeMemoryStoreData()): Promise<Opened> {
-  const storeModule = new URL('./memory-store.entry.mjs', import.meta.url).href;
-  const client = await L2Client.open(parseOptions({ l2TimeoutMs: 5_000, ...options }), { storeModule, storeData: data, ...internals });
+  const client = await L2Client.open(parseOptions({ l2TimeoutMs: 5_000, ...options }), { storeModule: memoryStoreModule(), storeData: data, ...internals });
   return { client, data };
+}
+
+let moduleUrl: string | undefined;
+
+/** Node 20 loads no TypeScript in a thread, and a loader costs each thread most of a second: the store is compiled, once. */
+export function memoryStoreModule(): string {
+  if (moduleUrl !== undefined) return moduleUrl;
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const outDir = mkdtempSync(join(tmpdir(), 'profilecache-memory-store-'));
+  try {
+    const flags = ['--ignoreConfig', '--noCheck', '--noResolve', '--module', 'nodenext', '--target', 'es2022', '--rootDir', '.', '--outDir', outDir];
+    execFileSync(process.execPath, ['node_modules/typescript/lib/tsc.js', ...flags, 'test/support/memory-store.ts'], { cwd: root });
+    // It imports types only, so it can stand alone.
+    moduleUrl = `data:text/javascript;base64,${readFileSync(join(outDir, 'test/support/memory-store.js')).toString('base64')}`;
+  } finally {
+    rmSync(outDir, { recursive: true, force: true });
+  }
+  return moduleUrl;
 }
 
 /** The value is a function of wallet and version, so that every wrong byte is seen. */

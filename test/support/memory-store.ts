@@ -174,7 +174,7 @@ export class MemoryStore implements L2Store {
       await new Promise(() => undefined);
     }
     if (how === 'spin') for (;;);
-    if (how === 'oom') for (const hoard: unknown[] = []; ; ) hoard.push(Array.from({ length: 10_000 }, (_, i) => ({ i })));
+    if (how === 'oom') for (const hoard: number[][] = []; ; ) hoard.push(Array<number>(1_000_000).fill(hoard.length));
   }
 
   async clear(version: number): Promise<void> {
