@@ -1,0 +1,153 @@
+/**
+ * The backend of an attached thread: asks the owner. Profiles never travel as objects: the owner puts them into L1, where this
+ * thread reads them; only what L1 cannot hold comes as bytes.
+ */
+import { ProfileCacheError, type WireError } from '../errors.ts';
+import type { Backend, CacheHealth, Deliver, FetchReport, LoadEnd, LoadTurn } from './backend.ts';
+import type { Owner } from './owner.ts';
+import type { Serve } from './thread-link.ts';
+import type { ThreadLink } from './thread-link.ts';
+import type { ThreadCache } from './thread-cache.ts';
+import type { EncodedUpdate, UpdateResult } from './write-path.ts';
+
+interface FetchAnswer {
+  /** In L1 when the answer was sent. */
+  inL1: string[];
+  /** What L1 cannot hold. */
+  loose: { wallet: string; raw: Uint8Array; schemaId: number }[];
+  failed: [string, WireError][];
+}
+
+/** How much longer than the owner's own deadline an answer is waited for: its event loop may be busy. */
+const GRACE_MS = 1_000;
+const SLOW_VERB_MS = 600_000;
+
+export class Attached implements Backend {
+  private readonly link: ThreadLink;
+  private readonly thread: ThreadCache;
+  private readonly timeoutMs: number;
+
+  constructor(link: ThreadLink, thread: ThreadCache, l2TimeoutMs: number) {
+    this.link = link;
+    this.thread = thread;
+    this.timeoutMs = l2TimeoutMs;
+  }
+
+  async fetch(wallets: readonly string[], deliver: Deliver | undefined): Promise<FetchReport> {
+    const report: FetchReport = { found: 0, failed: new Map() };
+    const answer = (await this.link.call('fetch', { wallets, loose: deliver !== undefined }, this.timeoutMs + GRACE_MS)) as FetchAnswer;
+    report.found = answer.inL1.length + answer.loose.length;
+    for (const [wallet, error] of answer.failed) report.failed.set(wallet, ProfileCacheError.fromWire(error));
+    if (deliver === undefined) return report;
+    this.thread.readSchemaLog();
+    for (const { wallet, raw, schemaId } of answer.loose) deliver(wallet, this.thread.decodePrivate(raw, schemaId));
+    const evicted: string[] = [];
+    for (const wallet of answer.inL1) {
+      const profile = this.thread.take(wallet);
+      if (profile === undefined) evicted.push(wallet);
+      else deliver(wallet, profile);
+    }
+    // L1 is smaller than the batch, or much was written meanwhile: these come as bytes.
+    if (evicted.length > 0) {
+      const rest = (await this.link.call('fetch', { wallets: evicted, loose: true, all: true }, this.timeoutMs + GRACE_MS)) as FetchAnswer;
+      for (const { wallet, raw, schemaId } of rest.loose) deliver(wallet, this.thread.decodePrivate(raw, schemaId));
+    }
+    return report;
+  }
+
+  update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]> {
+    return this.link.call('update', updates, this.timeoutMs + GRACE_MS) as Promise<UpdateResult[]>;
+  }
+
+  async invalidate(wallets: readonly string[]): Promise<void> {
+    await this.link.call('invalidate', wallets, this.timeoutMs + GRACE_MS);
+  }
+
+  async clear(): Promise<void> {
+    await this.link.call('clear', undefined, SLOW_VERB_MS);
+  }
+
+  async beginLoad(wallet: string): Promise<LoadTurn> {
+    const turn = (await this.link.call('beginLoad', wallet, this.timeoutMs * 2 + GRACE_MS)) as LoadTurn | { kind: 'busy' };
+    if (turn.kind !== 'busy') return turn;
+    return { kind: 'busy', ended: this.link.call('awaitLoad', wallet, SLOW_VERB_MS).then((end) => wireToEnd(end as WireEnd)) };
+  }
+
+  endLoad(wallet: string, end: LoadEnd): void {
+    // Nobody here waits for it; an owner that is gone has no waiters either.
+    this.link.call('endLoad', { wallet, error: end.error?.toWire() }, this.timeoutMs + GRACE_MS).catch(() => {});
+  }
+
+  async health(): Promise<CacheHealth> {
+    return (await this.link.call('health', undefined, this.timeoutMs + GRACE_MS)) as CacheHealth;
+  }
+
+  close(): Promise<void> {
+    this.link.close();
+    return Promise.resolve();
+  }
+}
+
+interface WireEnd {
+  error?: WireError;
+}
+
+const wireToEnd = (end: WireEnd): LoadEnd => (end.error === undefined ? {} : { error: ProfileCacheError.fromWire(end.error) });
+
+/** The owner's side of every verb above. */
+export function serveAttached(owner: Owner, thread: ThreadCache): Serve {
+  const running = new Map<string, Promise<LoadEnd>>();
+  return async (verb, args) => {
+    switch (verb) {
+      case 'fetch':
+        return serveFetch(owner, thread, args as { wallets: string[]; loose: boolean; all?: boolean });
+      case 'update':
+        return owner.update(args as EncodedUpdate[]);
+      case 'invalidate':
+        return owner.invalidate(args as string[]);
+      case 'clear':
+        return owner.clear();
+      case 'beginLoad': {
+        const wallet = args as string;
+        const turn = await owner.beginRemoteLoad(wallet);
+        if (turn.kind !== 'busy') return turn;
+        // A promise does not travel: the thread asks for its end.
+        running.set(wallet, turn.ended);
+        const forget = () => void (running.get(wallet) === turn.ended && running.delete(wallet));
+        turn.ended.then(() => setTimeout(forget, GRACE_MS).unref());
+        return { kind: 'busy' };
+      }
+      case 'awaitLoad': {
+        const end = (await running.get(args as string)) ?? {};
+        return { error: end.error?.toWire() } satisfies WireEnd;
+      }
+      case 'endLoad': {
+        const { wallet, error } = args as { wallet: string; error?: WireError };
+        return owner.endLoad(wallet, error === undefined ? {} : { error: ProfileCacheError.fromWire(error) });
+      }
+      case 'health':
+        return owner.health();
+      default:
+        throw new ProfileCacheError('ERR_HANDLE', `an attached thread asked for "${verb}": two versions of the package are in one process`);
+    }
+  };
+}
+
+async function serveFetch(owner: Owner, thread: ThreadCache, { wallets, loose, all }: { wallets: string[]; loose: boolean; all?: boolean }): Promise<FetchAnswer> {
+  const answer: FetchAnswer = { inL1: [], loose: [], failed: [] };
+  const report = await owner.fetchRaw(
+    wallets,
+    (record, result) => {
+      if (result === 'stored' && all !== true) answer.inL1.push(record.wallet);
+      else if (loose) answer.loose.push({ wallet: record.wallet, raw: new Uint8Array(record.raw), schemaId: record.schemaId });
+      else answer.inL1.push(record.wallet);
+    },
+    (wallet) => {
+      const holds = thread.holds(wallet);
+      if (holds) answer.inL1.push(wallet);
+      return holds;
+    },
+  );
+  for (const [wallet, error] of report.failed) answer.failed.push([wallet, error.toWire()]);
+  return answer;
+}

@@ -1,0 +1,45 @@
+/**
+ * What a thread's cache asks of whoever owns L1 and L2. In the owner's thread that is the owner itself (owner.ts), in an attached
+ * thread a link to it (attached.ts). The public class knows only this.
+ */
+import type { ProfileCacheError } from '../errors.ts';
+import type { StoreHealth } from '../l2/store.ts';
+import type { EncodedUpdate, UpdateResult } from './write-path.ts';
+
+export interface FetchReport {
+  /** Found in L2 and handed on. */
+  found: number;
+  failed: Map<string, ProfileCacheError>;
+}
+
+/** `profile` is decoded and frozen, or undefined where its bytes could not be decoded. */
+export type Deliver = (wallet: string, profile: object | undefined) => void;
+
+/** Whose turn it is to load a wallet. `busy`: somebody loads it; `ended` tells when that is over, and how it failed. */
+export type LoadTurn =
+  | { kind: 'lead'; version: number }
+  | { kind: 'found' }
+  | { kind: 'busy'; ended: Promise<LoadEnd> };
+
+export interface LoadEnd {
+  error?: ProfileCacheError;
+}
+
+export interface CacheHealth {
+  l1: { profiles: number; maxProfiles: number; bytes: number; maxBytes: number; threads: number };
+  /** Undefined for `none:`. `up` is false while the breaker is open. */
+  l2?: StoreHealth & { up: boolean; queuedWrites: number };
+  channel: { enabled: boolean; listening: boolean };
+}
+
+export interface Backend {
+  /** Brings what L2 has of `wallets` into L1; without `deliver` nothing is decoded. Rejects only when closed. */
+  fetch(wallets: readonly string[], deliver: Deliver | undefined): Promise<FetchReport>;
+  update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]>;
+  invalidate(wallets: readonly string[]): Promise<void>;
+  clear(): Promise<void>;
+  beginLoad(wallet: string): Promise<LoadTurn>;
+  endLoad(wallet: string, end: LoadEnd): void;
+  health(): Promise<CacheHealth>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,262 @@
+/**
+ * The owner of a cache: the one thread that writes L1, talks to L2 and listens to the update channel. It puts the paths together;
+ * each path is a file of its own.
+ */
+import type { UpdateChannel } from '../channel/update-channel.ts';
+import type { UpdateEvent } from '../channel/update-event.ts';
+import type { Clock } from '../clock.ts';
+import type { ProfileCacheError } from '../errors.ts';
+import type { Region } from '../l1/region.ts';
+import { claimedRows } from '../l1/thread-row.ts';
+import { COUNTER } from '../stats/metrics.ts';
+import type { FetchedRecord, L2Client } from '../workers-pool/l2-client.ts';
+import type { Backend, CacheHealth, Deliver, FetchReport, LoadEnd, LoadTurn } from './backend.ts';
+import { Breaker } from './breaker.ts';
+import type { L1Owner, PromoteResult } from './l1-owner.ts';
+import { LoadTurns } from './load-turns.ts';
+import { ReadPath } from './read-path.ts';
+import { StructureSync } from './structure-sync.ts';
+import type { ThreadCache } from './thread-cache.ts';
+import type { VersionClock } from './version.ts';
+import { WritePath, type EncodedUpdate, type UpdateResult } from './write-path.ts';
+
+/** What happened, for the events of the public class in every thread. */
+export interface OwnerEvents {
+  updated(change: Change): void;
+  invalidated(change: Change): void;
+  l2Up(): void;
+  l2Down(cause: unknown): void;
+  channelGap(reason: string): void;
+  alert(error: ProfileCacheError): void;
+  error(error: ProfileCacheError): void;
+}
+
+export interface Change {
+  /** Empty when every wallet is meant (`clear`). */
+  wallet: string;
+  /** ISO 8601. */
+  timestamp: string;
+  origin: 'local' | 'remote';
+  version?: number;
+}
+
+export interface OwnerParts {
+  region: Region;
+  l1: L1Owner;
+  thread: ThreadCache;
+  client: L2Client | undefined;
+  channel: UpdateChannel | undefined;
+  structures: StructureSync | undefined;
+  versions: VersionClock;
+  clock: Clock;
+  publisher: string;
+  publishes: boolean;
+  timeoutMs: number;
+  leaseMs: number;
+  maxQueuedWrites: number;
+  maxProfiles: number;
+  maxBytes: number;
+  events: OwnerEvents;
+}
+
+const SWEEP_INTERVAL_MS = 100;
+/** One whole round over 5,000 slots takes half a second, over a million 100 s: the sweep is for memory, reads check by themselves. */
+const SWEEP_SLOTS = 1_000;
+const SWEEP_ROUNDS_PER_SECOND = 0.02;
+const REPLAY_EVERY_TICKS = 5;
+
+export class Owner implements Backend {
+  private readonly parts: OwnerParts;
+  private readonly reads: ReadPath | undefined;
+  private readonly writes: WritePath;
+  private readonly breaker: Breaker | undefined;
+  private readonly turns: LoadTurns;
+  private readonly sweeper: NodeJS.Timeout;
+  private listening = false;
+  private ticksSinceReplay = 0;
+  private closing: Promise<void> | undefined;
+  private readonly lookAgainFor = new Set<string>();
+  private lookingAgain: Promise<unknown> | undefined;
+
+  constructor(parts: OwnerParts) {
+    this.parts = parts;
+    const { client, events, structures, l1, versions, clock, thread } = parts;
+    const onError = (error: ProfileCacheError) => (error.code === 'ERR_OVERLOADED' ? events.alert(error) : events.error(error));
+    this.breaker = client && new Breaker(
+      async () => (await client.health()).reachable,
+      (up, cause) => (up ? this.l2CameBack() : events.l2Down(cause)),
+    );
+    this.reads = client && new ReadPath({ source: client, l1, codec: thread.codec, structures: structures as StructureSync, versions, breaker: this.breaker as Breaker, row: thread.row, onError });
+    this.writes = new WritePath({
+      sink: client, l1, structures, versions, breaker: this.breaker, clock, row: thread.row, timeoutMs: parts.timeoutMs,
+      publisher: parts.publisher, publishes: parts.publishes, maxQueuedWrites: parts.maxQueuedWrites, onError,
+    });
+    this.turns = new LoadTurns({ leases: client, leaseMs: parts.leaseMs, lookAgain: (wallet) => this.lookAgain(wallet), nextVersion: () => versions.next() });
+    const slots = Math.max(SWEEP_SLOTS, Math.ceil(parts.maxProfiles * SWEEP_ROUNDS_PER_SECOND * (SWEEP_INTERVAL_MS / 1000)));
+    this.sweeper = setInterval(() => this.sweep(slots), SWEEP_INTERVAL_MS);
+    this.sweeper.unref();
+  }
+
+  /** Hears of updates by other processes from now on. */
+  async listen(): Promise<void> {
+    if (this.parts.channel === undefined) return;
+    await this.parts.channel.start({ onEvent: (event) => this.onRemote(event), onGap: (reason) => this.onGap(reason) });
+    this.listening = true;
+  }
+
+  async fetch(wallets: readonly string[], deliver: Deliver | undefined): Promise<FetchReport> {
+    const { thread } = this.parts;
+    return this.fetchRaw(wallets, (record, result) => {
+      if (deliver === undefined) return;
+      // Copied out of the shared inbox before it is decoded, unless L1 has it: then L1's own way does that.
+      deliver(record.wallet, result === 'stored' ? thread.take(record.wallet) : thread.decodePrivate(new Uint8Array(record.raw), record.schemaId));
+    }, (wallet) => {
+      if (deliver === undefined) return thread.holds(wallet);
+      const profile = thread.take(wallet);
+      if (profile !== undefined) deliver(wallet, profile);
+      return profile !== undefined;
+    });
+  }
+
+  /**
+   * `found` is called with what L2 had, while its bytes are valid; `inL1` says whether L1 knows better than a record that was
+   * refused. What was refused and is not in L1 either is fetched once more: it may have been updated meanwhile.
+   */
+  async fetchRaw(wallets: readonly string[], found: (record: FetchedRecord, result: PromoteResult) => void, inL1: (wallet: string) => boolean): Promise<FetchReport> {
+    const report: FetchReport = { found: 0, failed: new Map() };
+    if (this.reads === undefined) return report;
+    const again: string[] = [];
+    const visit = (refused: (wallet: string) => void) => (record: FetchedRecord, result: PromoteResult) => {
+      if (result !== 'refused') {
+        report.found++;
+        found(record, result);
+      } else if (inL1(record.wallet)) {
+        report.found++;
+      } else {
+        refused(record.wallet);
+      }
+    };
+    report.failed = (await this.reads.fetch(wallets, visit((wallet) => again.push(wallet)))).failed;
+    if (again.length > 0) {
+      const second = await this.reads.fetch(again, visit(() => {}));
+      for (const [wallet, error] of second.failed) report.failed.set(wallet, error);
+    }
+    return report;
+  }
+
+  update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]> {
+    const timestamp = new Date(this.parts.clock.wallMs()).toISOString();
+    return Promise.all(updates.map(async (update) => {
+      const result = await this.writes.update(update);
+      this.parts.events.updated({ wallet: update.wallet, timestamp, origin: 'local' });
+      return result;
+    }));
+  }
+
+  async invalidate(wallets: readonly string[]): Promise<void> {
+    const timestamp = new Date(this.parts.clock.wallMs()).toISOString();
+    await Promise.all(wallets.map((wallet) => this.writes.invalidate(wallet)));
+    for (const wallet of wallets) this.parts.events.invalidated({ wallet, timestamp, origin: 'local' });
+  }
+
+  async clear(): Promise<void> {
+    await this.writes.clear();
+    this.parts.events.invalidated({ wallet: '', timestamp: new Date(this.parts.clock.wallMs()).toISOString(), origin: 'local' });
+  }
+
+  beginLoad(wallet: string): Promise<LoadTurn> {
+    return this.turns.begin(wallet, false);
+  }
+
+  beginRemoteLoad(wallet: string): Promise<LoadTurn> {
+    return this.turns.begin(wallet, true);
+  }
+
+  endLoad(wallet: string, end: LoadEnd): void {
+    this.turns.end(wallet, end);
+  }
+
+  async health(): Promise<CacheHealth> {
+    const { region, client, maxProfiles, maxBytes, channel } = this.parts;
+    const { writer } = this.parts.l1;
+    const l1 = { profiles: writer.size, maxProfiles, bytes: writer.arena.liveBytes, maxBytes, threads: claimedRows(region) };
+    const channelHealth = { enabled: channel !== undefined, listening: this.listening };
+    if (client === undefined) return { l1, channel: channelHealth };
+    const store = await client.health();
+    return { l1, l2: { ...store, up: this.breaker?.open !== true, queuedWrites: this.writes.queue.size }, channel: channelHealth };
+  }
+
+  get queuedWrites(): number {
+    return this.writes.queue.size;
+  }
+
+  /** Drains, then frees; idempotent. */
+  close(): Promise<void> {
+    this.closing ??= this.closeAll();
+    return this.closing;
+  }
+
+  private async closeAll(): Promise<void> {
+    clearInterval(this.sweeper);
+    await this.parts.channel?.close();
+    this.listening = false;
+    await this.writes.drain();
+    this.breaker?.close();
+    await this.parts.client?.close();
+    this.parts.l1.writer.close();
+  }
+
+  private async lookAgain(wallet: string): Promise<boolean> {
+    const { thread } = this.parts;
+    if (thread.holds(wallet)) return true;
+    if (this.reads === undefined) return false;
+    // Those who look again in one tick go to L2 together.
+    this.lookingAgain ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      const wallets = [...this.lookAgainFor];
+      this.lookAgainFor.clear();
+      this.lookingAgain = undefined;
+      return this.fetch(wallets, undefined);
+    });
+    this.lookAgainFor.add(wallet);
+    await this.lookingAgain;
+    return thread.holds(wallet);
+  }
+
+  private l2CameBack(): void {
+    this.parts.events.l2Up();
+    // An emptied or replaced L2 has no structure tables either.
+    this.parts.structures?.forgetStored();
+    void this.writes.replay();
+  }
+
+  private onRemote(event: UpdateEvent): void {
+    const { l1, versions, events } = this.parts;
+    const change: Change = { wallet: event.wallet, timestamp: event.timestamp, origin: 'remote', version: event.version };
+    if (event.version === undefined) {
+      l1.dropUnversioned(event.wallet);
+    } else {
+      // A stamp from beyond tomorrow is forged or broken: it must not raise any floor.
+      if (!versions.observe(event.version)) return;
+      if (event.type === 'cleared') l1.clear(event.version);
+      else if (l1.versionOf(event.wallet) < event.version) l1.drop(event.wallet, event.version);
+    }
+    if (event.type === 'updated') events.updated(change);
+    else events.invalidated(change);
+  }
+
+  /** What was missed is unknown: nothing in L1 is served on before L2 has been asked again. */
+  private onGap(reason: string): void {
+    this.parts.l1.distrustAll();
+    this.parts.events.channelGap(reason);
+  }
+
+  private sweep(slots: number): void {
+    const expired = this.parts.l1.writer.sweep(slots, this.parts.clock.monotonicMs());
+    if (expired > 0) this.parts.thread.row.count(COUNTER.expirations, expired);
+    // A single write that timed out does not open the breaker, and must not wait for it.
+    if (this.writes.queue.size > 0 && this.breaker?.open !== true && ++this.ticksSinceReplay >= REPLAY_EVERY_TICKS) {
+      this.ticksSinceReplay = 0;
+      void this.writes.replay();
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Reads of L2: misses of one tick travel together, one fetch a wallet at a time, results go into L1 on their way.
+ *
+ * How a miss is answered
+ *   1. the wallet joins the batch of this tick, or a fetch of it that is under way
+ *   2. one `fetchMany` for the batch; workers leave raw records in shared memory
+ *   3. each record passes the floors and goes into L1 (`promote`), then to whoever asked, who decodes it from L1
+ *   4. a record whose structure table is unknown waits until the table has been fetched; then its wallet is fetched once more
+ */
+import type { ProfileCodec } from '../codec/profile-codec.ts';
+import { ProfileCacheError } from '../errors.ts';
+import type { ThreadRow } from '../l1/thread-row.ts';
+import { COUNTER } from '../stats/metrics.ts';
+import type { FetchResult, FetchedRecord } from '../workers-pool/l2-client.ts';
+import type { Breaker } from './breaker.ts';
+import type { L1Owner, PromoteResult } from './l1-owner.ts';
+import type { StructureSync } from './structure-sync.ts';
+import type { VersionClock } from './version.ts';
+
+export interface RecordSource {
+  fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void): Promise<FetchResult>;
+}
+
+/** Called for each record found, while `record.raw` is valid. 'refused' means: ask L1, it knows better. */
+export type RecordVisitor = (record: FetchedRecord, result: PromoteResult) => void;
+
+export interface FetchSummary {
+  /** Wallets that L2 could not answer for, and why; they count as misses for their readers. */
+  failed: Map<string, ProfileCacheError>;
+}
+
+/** Wallets of one bulk part: large enough to fill every worker, small enough to be answered well within the deadline. */
+const PART_WALLETS = 1_000;
+const PARTS_IN_FLIGHT = 3;
+
+export class ReadPath {
+  private readonly source: RecordSource;
+  private readonly l1: L1Owner;
+  private readonly codec: ProfileCodec;
+  private readonly structures: StructureSync;
+  private readonly versions: VersionClock;
+  private readonly breaker: Breaker;
+  private readonly row: ThreadRow;
+  private readonly onError: (error: ProfileCacheError) => void;
+
+  constructor(parts: {
+    source: RecordSource; l1: L1Owner; codec: ProfileCodec; structures: StructureSync; versions: VersionClock; breaker: Breaker; row: ThreadRow;
+    onError: (error: ProfileCacheError) => void;
+  }) {
+    this.source = parts.source;
+    this.l1 = parts.l1;
+    this.codec = parts.codec;
+    this.structures = parts.structures;
+    this.versions = parts.versions;
+    this.breaker = parts.breaker;
+    this.row = parts.row;
+    this.onError = parts.onError;
+  }
+
+  /** Never rejects for what L2 does: a wallet that could not be answered is in `failed`. */
+  async fetch(wallets: readonly string[], visitor: RecordVisitor): Promise<FetchSummary> {
+    if (wallets.length <= PART_WALLETS) return this.fetchPart(wallets, visitor);
+    // Each part has its own deadline; as soon as L2 is known to be down, the parts that are left fail at once.
+    const failed = new Map<string, ProfileCacheError>();
+    let next = 0;
+    const lane = async () => {
+      while (next < wallets.length) {
+        const part = wallets.slice(next, (next += PART_WALLETS));
+        for (const [wallet, error] of (await this.fetchPart(part, visitor)).failed) failed.set(wallet, error);
+      }
+    };
+    await Promise.all(Array.from({ length: PARTS_IN_FLIGHT }, lane));
+    return { failed };
+  }
+
+  private async fetchPart(wallets: readonly string[], visitor: RecordVisitor): Promise<FetchSummary> {
+    if (wallets.length === 0) return { failed: new Map() };
+    if (this.breaker.open) return this.allFailed(wallets);
+    const token = this.l1.floors.beginLoad();
+    try {
+      const unknownTables = new Map<number, string[]>();
+      const visit = (record: FetchedRecord) => this.visit(record, token, unknownTables, visitor);
+      const result = await this.source.fetchMany(wallets, visit);
+      this.note(result, wallets.length);
+      if (unknownTables.size > 0) await this.fetchAfterLearning(unknownTables, token, visitor, result.failed);
+      return { failed: result.failed };
+    } finally {
+      this.l1.floors.endLoad();
+    }
+  }
+
+  private visit(record: FetchedRecord, token: number, unknownTables: Map<number, string[]>, visitor: RecordVisitor): void {
+    if (!this.versions.observe(record.version)) {
+      this.row.count(COUNTER.corrupt);
+      return;
+    }
+    if (!this.codec.canDecode(record.schemaId)) {
+      const waiting = unknownTables.get(record.schemaId);
+      if (waiting) waiting.push(record.wallet);
+      else unknownTables.set(record.schemaId, [record.wallet]);
+      return;
+    }
+    visitor(record, this.l1.promote(record, token));
+  }
+
+  private async fetchAfterLearning(unknown: Map<number, string[]>, token: number, visitor: RecordVisitor, failed: Map<string, ProfileCacheError>): Promise<void> {
+    const again: string[] = [];
+    for (const [schemaId, wallets] of unknown) {
+      const known = await this.structures.learn(schemaId).catch((error: unknown) => {
+        for (const wallet of wallets) failed.set(wallet, ProfileCacheError.from(error, 'ERR_L2_UNAVAILABLE'));
+        return undefined;
+      });
+      if (known) again.push(...wallets);
+      else if (known === false) this.row.count(COUNTER.corrupt, wallets.length);
+    }
+    if (again.length === 0) return;
+    const stillUnknown = new Map<number, string[]>();
+    const result = await this.source.fetchMany(again, (record) => this.visit(record, token, stillUnknown, visitor));
+    this.note(result, again.length);
+    for (const [wallet, error] of result.failed) failed.set(wallet, error);
+    for (const wallets of stillUnknown.values()) this.row.count(COUNTER.corrupt, wallets.length);
+  }
+
+  private note(result: FetchResult, asked: number): void {
+    for (const [wallet, floor] of result.floors) {
+      // A tombstone: L2 says what the least acceptable version is.
+      if (this.versions.observe(floor)) this.l1.floors.raise(wallet, floor);
+    }
+    if (result.corrupt.length > 0) this.row.count(COUNTER.corrupt, result.corrupt.length);
+    if (result.failed.size === 0) {
+      this.breaker.succeeded();
+      return;
+    }
+    this.row.count(COUNTER.l2Failures, result.failed.size);
+    const first = result.failed.values().next().value as ProfileCacheError;
+    if (result.failed.size === asked) this.breaker.failed(first, asked);
+    this.onError(first);
+  }
+
+  private allFailed(wallets: readonly string[]): FetchSummary {
+    this.row.count(COUNTER.l2Failures, wallets.length);
+    const error = new ProfileCacheError('ERR_L2_UNAVAILABLE', 'L2 is known to be down; it is probed in the background');
+    return { failed: new Map(wallets.map((wallet) => [wallet, error])) };
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * What every thread has of L1: its reader, its near cache, its decoder and its row of counters. Answers reads without a promise
+ * and without a message; what to do about a miss is the caller's business.
+ */
+import { ProfileCodec } from '../codec/profile-codec.ts';
+import type { StructureTables } from '../codec/structure-tables.ts';
+import type { Clock } from '../clock.ts';
+import { ProfileCacheError } from '../errors.ts';
+import { NearCache } from '../l1/near-cache.ts';
+import { L1Reader } from '../l1/reader.ts';
+import type { Region } from '../l1/region.ts';
+import { readSchemas } from '../l1/schema-log.ts';
+import type { ThreadRow } from '../l1/thread-row.ts';
+import { WalletKey, checkWallet, type WalletPattern } from '../l1/wallet-key.ts';
+import { COUNTER } from '../stats/metrics.ts';
+
+/** How a thread tells of what it saw: the owner acts at once, an attached thread leaves a note in its ring. */
+export interface AccessSink {
+  hit(slot: number): void;
+  expired(slot: number, nowMs: number): void;
+}
+
+export interface EntryInfo<P> {
+  profile: P;
+  /** Where the answer came from: `near` is this thread's decoded copy, `l1` the shared memory. */
+  tier: 'near' | 'l1';
+  /** Since the profile was updated, by the calendar of the process that did. */
+  ageMs: number;
+  /** Until it expires. */
+  ttlMs: number;
+  /** Encoded, in L1. */
+  bytes: number;
+  /** Version stamp: greater is newer. */
+  version: number;
+  /** True only where an expired profile is served on purpose. */
+  stale: boolean;
+}
+
+export class ThreadCache {
+  readonly key: WalletKey;
+  readonly codec: ProfileCodec;
+  readonly row: ThreadRow;
+  private readonly region: Region;
+  private readonly reader: L1Reader;
+  private readonly near: NearCache;
+  private readonly clock: Clock;
+  private readonly sink: AccessSink;
+  private readonly tables: StructureTables;
+  private readonly pattern: WalletPattern;
+  private schemaLogRead = 0;
+
+  constructor(parts: {
+    region: Region; row: ThreadRow; codec: ProfileCodec; tables: StructureTables; clock: Clock; sink: AccessSink; nearProfiles: number; pattern: WalletPattern;
+  }) {
+    this.region = parts.region;
+    this.row = parts.row;
+    this.codec = parts.codec;
+    this.tables = parts.tables;
+    this.clock = parts.clock;
+    this.sink = parts.sink;
+    this.pattern = parts.pattern;
+    this.near = new NearCache(parts.nearProfiles);
+    this.reader = new L1Reader(parts.region);
+    this.key = new WalletKey(parts.region.hashKey0, parts.region.hashKey1);
+  }
+
+  /** The profile if L1 holds it, counted and touched as a hit; a miss is not counted. Throws ERR_WALLET. */
+  get(wallet: string): object | undefined {
+    const nowMs = this.clock.monotonicMs();
+    const near = this.near.get(wallet);
+    if (near !== undefined) {
+      if (near.expiresAtMs > nowMs && this.reader.stands(near.slot, near.slotVersion)) {
+        near.hit = true;
+        this.row.count(COUNTER.nearHits);
+        this.row.count(COUNTER.l1Hits);
+        this.sink.hit(near.slot);
+        return near.profile;
+      }
+      this.near.delete(near);
+    }
+    const profile = this.readShared(wallet, nowMs);
+    if (profile !== undefined) this.row.count(COUNTER.l1Hits);
+    return profile;
+  }
+
+  /** As `get`, but counts nothing: for what has just been promoted on behalf of a read that is counted elsewhere. */
+  take(wallet: string): object | undefined {
+    return this.readShared(wallet, this.clock.monotonicMs());
+  }
+
+  /** Looks without counting or touching. */
+  entry(wallet: string): EntryInfo<object> | undefined {
+    const nowMs = this.clock.monotonicMs();
+    checkWallet(wallet, this.pattern);
+    const { reader } = this;
+    if (reader.read(this.key.set(wallet), nowMs) !== 'hit') return undefined;
+    const near = this.near.get(wallet);
+    const isNear = near !== undefined && near.slot === reader.slot && near.slotVersion === reader.slotVersion;
+    const profile = isNear ? near.profile : this.decode();
+    if (profile === undefined) return undefined;
+    return {
+      profile,
+      tier: isNear ? 'near' : 'l1',
+      ageMs: Math.max(0, this.clock.wallMs() - reader.createdAtMs),
+      ttlMs: reader.expiresAtMs - nowMs,
+      bytes: reader.payloadBytes,
+      version: reader.version,
+      stale: false,
+    };
+  }
+
+  /** Whether L1 holds the wallet now; decodes nothing, counts nothing. */
+  holds(wallet: string): boolean {
+    return this.reader.read(this.key.set(wallet), this.clock.monotonicMs()) === 'hit';
+  }
+
+  /** Version stamp of the resident profile; 0 when L1 does not hold it. */
+  versionOf(wallet: string): number {
+    return this.holds(wallet) ? this.reader.version : 0;
+  }
+
+  check(wallet: unknown): asserts wallet is string {
+    checkWallet(wallet, this.pattern);
+  }
+
+  /** Decodes bytes that are not in L1. `bytes` is private memory. */
+  decodePrivate(bytes: Uint8Array, schemaId: number): object | undefined {
+    return this.decodeWith(bytes, 0, bytes.length, schemaId);
+  }
+
+  private readShared(wallet: string, nowMs: number): object | undefined {
+    checkWallet(wallet, this.pattern);
+    const { reader } = this;
+    switch (reader.read(this.key.set(wallet), nowMs)) {
+      case 'hit': {
+        const { slot, slotVersion, expiresAtMs } = reader;
+        const profile = this.decode();
+        if (profile === undefined) return undefined;
+        this.sink.hit(slot);
+        // Bytes cannot be frozen: such a profile is decoded anew for each caller.
+        if (!this.codec.lastDecodeHadBinary) this.near.set(wallet, profile, slot, slotVersion, expiresAtMs);
+        return profile;
+      }
+      case 'expired':
+        this.sink.expired(reader.slot, nowMs);
+        return undefined;
+      case 'contended':
+        this.row.count(COUNTER.contended);
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  private decode(): object | undefined {
+    return this.decodeWith(this.reader.payload, 0, this.reader.payloadBytes, this.reader.schemaId);
+  }
+
+  private decodeWith(bytes: Uint8Array, start: number, end: number, schemaId: number): object | undefined {
+    if (!this.codec.canDecode(schemaId)) this.readSchemaLog();
+    try {
+      this.row.count(COUNTER.decodes);
+      return this.codec.decode(bytes, start, end, schemaId);
+    } catch (error) {
+      if (!(error instanceof ProfileCacheError)) throw error;
+      this.row.count(COUNTER.corrupt);
+      return undefined;
+    }
+  }
+
+  /** Another thread may have published structure tables since this one looked. */
+  readSchemaLog(): void {
+    const { tables, end } = readSchemas(this.region, this.schemaLogRead);
+    this.schemaLogRead = end;
+    for (const bytes of tables) this.tables.add(bytes);
+  }
+}

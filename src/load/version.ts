@@ -1,0 +1,36 @@
+/**
+ * Version stamps: a hybrid logical clock (S. Kulkarni et al., "Logical physical clocks", 2014) in one safe integer.
+ * stamp = milliseconds since 2020 × 4096 + a number below 4096: the calendar orders processes, the low bits order one
+ * millisecond. A stamp is greater than every stamp this process has given or seen, whatever the calendars of others say.
+ */
+const EPOCH_MS = Date.UTC(2020, 0, 1);
+const STAMPS_PER_MS = 4096;
+/** A stamp further in the future than this is no clock skew but damage or forgery, and must not drag our clock along. */
+const MAX_SKEW_MS = 24 * 3_600_000;
+
+export class VersionClock {
+  private last = 0;
+  private readonly wallMs: () => number;
+
+  constructor(wallMs: () => number) {
+    this.wallMs = wallMs;
+  }
+
+  next(): number {
+    // The random start within the millisecond makes equal stamps of two processes unlikely; a tie is settled by L2.
+    const fromCalendar = (this.wallMs() - EPOCH_MS) * STAMPS_PER_MS + Math.floor(Math.random() * STAMPS_PER_MS);
+    this.last = Math.max(this.last + 1, fromCalendar);
+    return this.last;
+  }
+
+  /** Takes note of a stamp made elsewhere. False when it cannot be believed. */
+  observe(version: number): boolean {
+    if (!this.plausible(version)) return false;
+    if (version > this.last) this.last = version;
+    return true;
+  }
+
+  plausible(version: number): boolean {
+    return Number.isSafeInteger(version) && version > 0 && version <= (this.wallMs() - EPOCH_MS + MAX_SKEW_MS) * STAMPS_PER_MS;
+  }
+}

@@ -1,0 +1,276 @@
+/**
+ * Writes: L1 first, so that every thread of the process sees it at once, then L2.
+ *
+ * How an update runs
+ *   1. encoded once, on the thread that called
+ *   2. a version stamp; L1 takes the record; floor and fence keep older loads out from here on
+ *   3. writes of one tick travel to L2 together: compare-and-set on the version, the event goes out with it
+ *   4. L2 holds a newer version (a clock that runs ahead of ours): the stamp is renewed past it and L1 and L2 are written again,
+ *      unless a later call of this process has overtaken this one. What loads write is never renewed: there, newer means better.
+ *   5. no answer within l2TimeoutMs: the write goes into the queue and is replayed when L2 is back
+ */
+import type { Clock } from '../clock.ts';
+import { formatEvent, type UpdateType } from '../channel/update-event.ts';
+import { ProfileCacheError } from '../errors.ts';
+import type { ThreadRow } from '../l1/thread-row.ts';
+import { COUNTER } from '../stats/metrics.ts';
+import type { StoreWrite, WriteOutcome } from '../workers-pool/l2-client.ts';
+import type { Breaker } from './breaker.ts';
+import { deferred, within, type Deferred } from './deferred.ts';
+import type { L1Owner } from './l1-owner.ts';
+import type { StructureSync } from './structure-sync.ts';
+import type { VersionClock } from './version.ts';
+import { WriteQueue, type PendingWrite } from './write-queue.ts';
+
+export interface EncodedUpdate {
+  wallet: string;
+  /** Private to the write path from now on. */
+  raw: Uint8Array;
+  schemaId: number;
+  ttlMs: number;
+  /** Of a loaded profile: stamped when the load began, never renewed. */
+  version?: number;
+}
+
+export type L2Result = 'stored' | 'queued' | 'skipped';
+export interface UpdateResult {
+  /** L1 holds it. */
+  l1: boolean;
+  /** `skipped`: there is no L2, or a newer write has overtaken this one. */
+  l2: L2Result;
+}
+
+export interface RecordSink {
+  setMany(writes: readonly StoreWrite[]): Promise<WriteOutcome[]>;
+  deleteMany(deletes: readonly { wallet: string; version: number; event?: string }[]): Promise<WriteOutcome[]>;
+  clear(version: number, event?: string): Promise<void>;
+}
+
+/** Times a write is stamped anew because L2 held a newer version. */
+const MAX_RENEWALS = 3;
+const REPLAY_BATCH = 500;
+
+export class WritePath {
+  readonly queue: WriteQueue;
+  private readonly sink: RecordSink | undefined;
+  private readonly l1: L1Owner;
+  private readonly structures: StructureSync | undefined;
+  private readonly versions: VersionClock;
+  private readonly breaker: Breaker | undefined;
+  private readonly clock: Clock;
+  private readonly row: ThreadRow;
+  private readonly timeoutMs: number;
+  private readonly publisher: string;
+  private readonly publishes: boolean;
+  private readonly onError: (error: ProfileCacheError) => void;
+  private seq = 0;
+  private batch: { write: PendingWrite; outcome: Deferred<WriteOutcome> }[] = [];
+  private readonly underWay = new Set<Promise<unknown>>();
+  private replaying = false;
+
+  constructor(parts: {
+    sink: RecordSink | undefined; l1: L1Owner; structures: StructureSync | undefined; versions: VersionClock; breaker: Breaker | undefined; clock: Clock; row: ThreadRow;
+    timeoutMs: number; publisher: string; publishes: boolean; maxQueuedWrites: number; onError: (error: ProfileCacheError) => void;
+  }) {
+    this.sink = parts.sink;
+    this.l1 = parts.l1;
+    this.structures = parts.structures;
+    this.versions = parts.versions;
+    this.breaker = parts.breaker;
+    this.clock = parts.clock;
+    this.row = parts.row;
+    this.timeoutMs = parts.timeoutMs;
+    this.publisher = parts.publisher;
+    this.publishes = parts.publishes;
+    this.onError = parts.onError;
+    this.queue = new WriteQueue(parts.maxQueuedWrites);
+  }
+
+  /** L1 holds the update when this returns; the promise is about L2. */
+  update(update: EncodedUpdate): Promise<UpdateResult> {
+    const version = update.version ?? this.versions.next();
+    // A load that was overtaken while it ran: what is known now is newer.
+    if (update.version !== undefined && version < this.l1.floors.of(update.wallet)) return Promise.resolve({ l1: false, l2: 'skipped' });
+    const l1 = this.l1.store({ ...update, version, createdAtMs: this.clock.wallMs() });
+    this.row.count(COUNTER.writes);
+    if (this.sink === undefined) return Promise.resolve({ l1, l2: 'skipped' });
+    const write: PendingWrite = {
+      wallet: update.wallet,
+      record: { raw: update.raw, schemaId: update.schemaId },
+      version,
+      expiresAtMs: this.clock.monotonicMs() + update.ttlMs,
+    };
+    return this.track(this.carryOut(write, update.version === undefined ? MAX_RENEWALS : 0)).then((l2) => ({ l1, l2 }));
+  }
+
+  invalidate(wallet: string): Promise<L2Result> {
+    const version = this.versions.next();
+    this.l1.drop(wallet, version);
+    this.row.count(COUNTER.invalidations);
+    if (this.sink === undefined) return Promise.resolve('skipped');
+    return this.track(this.carryOut({ wallet, version, expiresAtMs: Infinity }, MAX_RENEWALS));
+  }
+
+  async clear(): Promise<void> {
+    const version = this.versions.next();
+    this.l1.clear(version);
+    this.queue.dropUpTo(version);
+    if (this.sink === undefined) return;
+    const event = this.eventText('cleared', '', version);
+    await this.sink.clear(version, event);
+    if (event !== undefined) this.row.count(COUNTER.eventsPublished);
+    this.structures?.forgetStored();
+  }
+
+  /** L2 answers again: brings it what it missed, oldest first. */
+  async replay(): Promise<void> {
+    if (this.replaying || this.sink === undefined) return;
+    this.replaying = true;
+    try {
+      while (this.queue.size > 0 && this.breaker?.open !== true) {
+        const due = this.queue.oldest(REPLAY_BATCH);
+        const outcomes = await Promise.all(due.map((write) => this.replayOne(write)));
+        if (outcomes.every((settled) => !settled)) break;
+      }
+    } finally {
+      this.replaying = false;
+    }
+  }
+
+  /** Resolves when no write is on its way any more, replays included; the queue may still hold what L2 refuses to take. */
+  async drain(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
+    if (this.queue.size > 0) await this.replay();
+  }
+
+  private async replayOne(write: PendingWrite): Promise<boolean> {
+    if (write.expiresAtMs <= this.clock.monotonicMs()) {
+      this.queue.settle(write.wallet, write.version);
+      return true;
+    }
+    const result = await this.attempt(write, write.record === undefined ? MAX_RENEWALS : 1);
+    if (result === undefined) return false;
+    this.queue.settle(write.wallet, write.version);
+    if (result === 'stored') this.row.count(COUNTER.l2Replayed);
+    return true;
+  }
+
+  private async carryOut(write: PendingWrite, renewals: number): Promise<L2Result> {
+    if (this.breaker?.open === true) return this.enqueue(write);
+    const result = await within(this.attempt(write, renewals), this.timeoutMs, () => undefined);
+    return result ?? this.enqueue(write);
+  }
+
+  /** Undefined when L2 failed. `write` gets its last version. */
+  private async attempt(write: PendingWrite, renewals: number): Promise<'stored' | 'skipped' | undefined> {
+    for (let renewal = 0; ; renewal++) {
+      const outcome = await this.send(write);
+      if (outcome.status === 'failed') {
+        this.row.count(COUNTER.l2Failures);
+        this.onError(outcome.error);
+        return undefined;
+      }
+      // A repeated command that had taken effect the first time finds itself.
+      if (outcome.status === 'stored' || outcome.storedVersion === write.version) {
+        this.row.count(COUNTER.l2Stored);
+        this.queue.settle(write.wallet, write.version);
+        return 'stored';
+      }
+      this.row.count(COUNTER.l2Refused);
+      this.versions.observe(outcome.storedVersion);
+      if (renewal >= renewals || this.overtaken(write)) {
+        // L2 is right: what L1 holds is outdated unless it is newer still.
+        if (this.l1.versionOf(write.wallet) < outcome.storedVersion) this.l1.drop(write.wallet, outcome.storedVersion);
+        return 'skipped';
+      }
+      this.renew(write);
+    }
+  }
+
+  private overtaken(write: PendingWrite): boolean {
+    return this.l1.floors.of(write.wallet) > write.version;
+  }
+
+  private renew(write: PendingWrite): void {
+    write.version = this.versions.next();
+    if (write.record === undefined) {
+      this.l1.drop(write.wallet, write.version);
+      return;
+    }
+    this.l1.store({ wallet: write.wallet, ...write.record, version: write.version, createdAtMs: this.clock.wallMs(), ttlMs: write.expiresAtMs - this.clock.monotonicMs() });
+  }
+
+  private enqueue(write: PendingWrite): L2Result {
+    const result = this.queue.add(write);
+    if (result === 'full') {
+      this.row.count(COUNTER.l2QueueDropped);
+      this.onError(new ProfileCacheError('ERR_OVERLOADED', `L2 is away and ${this.queue.size} writes wait for it: this one is in L1 alone; raise maxQueuedWrites`, { option: 'maxQueuedWrites', wallet: write.wallet }));
+    }
+    if (result === 'queued') this.row.count(COUNTER.l2Queued);
+    return result === 'queued' ? 'queued' : 'skipped';
+  }
+
+  /** Writes of one tick go out in one batch. */
+  private send(write: PendingWrite): Promise<WriteOutcome> {
+    const outcome = deferred<WriteOutcome>();
+    this.batch.push({ write, outcome });
+    if (this.batch.length === 1) setImmediate(() => void this.flush());
+    return outcome.promise;
+  }
+
+  private async flush(): Promise<void> {
+    const batch = this.batch;
+    this.batch = [];
+    const sets = batch.filter(({ write }) => write.record !== undefined);
+    const deletes = batch.filter(({ write }) => write.record === undefined);
+    await Promise.all([
+      this.run(sets, async () => {
+        await this.tablesOf(sets.map(({ write }) => write));
+        return (this.sink as RecordSink).setMany(sets.map(({ write }) => this.storeWrite(write)));
+      }),
+      this.run(deletes, () => (this.sink as RecordSink).deleteMany(deletes.map(({ write }) => ({ wallet: write.wallet, version: write.version, event: this.eventText('invalidated', write.wallet, write.version) })))),
+    ]);
+  }
+
+  private async run(batch: { write: PendingWrite; outcome: Deferred<WriteOutcome> }[], work: () => Promise<WriteOutcome[]>): Promise<void> {
+    if (batch.length === 0) return;
+    let outcomes: WriteOutcome[];
+    try {
+      outcomes = await work();
+    } catch (error) {
+      const failed = ProfileCacheError.from(error, 'ERR_L2_UNAVAILABLE');
+      outcomes = batch.map(() => ({ status: 'failed', error: failed }));
+    }
+    const failures = outcomes.filter((outcome) => outcome.status === 'failed');
+    if (failures.length === batch.length) this.breaker?.failed((failures[0] as { error: unknown }).error, batch.length);
+    else this.breaker?.succeeded();
+    if (this.publishes) this.row.count(COUNTER.eventsPublished, outcomes.filter((outcome) => outcome.status === 'stored').length);
+    batch.forEach(({ outcome }, i) => outcome.resolve(outcomes[i]));
+  }
+
+  private async tablesOf(writes: PendingWrite[]): Promise<void> {
+    const ids = new Set(writes.map((write) => write.record?.schemaId ?? 0));
+    await Promise.all([...ids].map((id) => this.structures?.ensureStored(id)));
+  }
+
+  private storeWrite(write: PendingWrite): StoreWrite {
+    const { raw, schemaId } = write.record as { raw: Uint8Array; schemaId: number };
+    return {
+      wallet: write.wallet, raw, schemaId, version: write.version,
+      ttlMs: Math.max(1, write.expiresAtMs - this.clock.monotonicMs()),
+      event: this.eventText('updated', write.wallet, write.version),
+    };
+  }
+
+  private eventText(type: UpdateType, wallet: string, version: number): string | undefined {
+    if (!this.publishes) return undefined;
+    return formatEvent({ type, wallet, timestamp: new Date(this.clock.wallMs()).toISOString(), publisher: this.publisher, seq: ++this.seq, version });
+  }
+
+  private track<T>(work: Promise<T>): Promise<T> {
+    this.underWay.add(work);
+    const forget = () => this.underWay.delete(work);
+    work.then(forget, forget);
+    return work;
+  }
+}

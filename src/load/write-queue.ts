@@ -1,0 +1,56 @@
+/**
+ * Writes that L2 has not acknowledged: the newest of each wallet, at most `maxWrites`, replayed when L2 is back. Replaying is
+ * harmless: every write is a compare-and-set on its version.
+ */
+export interface PendingWrite {
+  wallet: string;
+  /** Undefined for an invalidation. */
+  record?: { raw: Uint8Array; schemaId: number };
+  version: number;
+  /** Monotonic; a profile that has expired meanwhile is not written any more. */
+  expiresAtMs: number;
+  event?: string;
+}
+
+export type EnqueueResult = 'queued' | 'superseded' | 'full';
+
+export class WriteQueue {
+  private readonly writes = new Map<string, PendingWrite>();
+  private readonly maxWrites: number;
+
+  constructor(maxWrites: number) {
+    this.maxWrites = maxWrites;
+  }
+
+  get size(): number {
+    return this.writes.size;
+  }
+
+  add(write: PendingWrite): EnqueueResult {
+    const waiting = this.writes.get(write.wallet);
+    if (waiting !== undefined && waiting.version >= write.version) return 'superseded';
+    if (waiting === undefined && this.writes.size >= this.maxWrites) return 'full';
+    this.writes.set(write.wallet, write);
+    return 'queued';
+  }
+
+  /** A write of this wallet that is as new has reached L2. */
+  settle(wallet: string, version: number): void {
+    const waiting = this.writes.get(wallet);
+    if (waiting !== undefined && waiting.version <= version) this.writes.delete(wallet);
+  }
+
+  /** Up to `count` of the oldest, still in the queue until settled. */
+  oldest(count: number): PendingWrite[] {
+    const out: PendingWrite[] = [];
+    for (const write of this.writes.values()) {
+      if (out.length === count) break;
+      out.push(write);
+    }
+    return out;
+  }
+
+  dropUpTo(version: number): void {
+    for (const [wallet, write] of this.writes) if (write.version <= version) this.writes.delete(wallet);
+  }
+}

@@ -1,0 +1,411 @@
+/**
+ * The public verbs. They check what callers pass, count what callers see, and delegate; there is no algorithm here.
+ */
+import { EventEmitter, on } from 'node:events';
+import { ProfileCacheError, UpdateRefusedError } from './errors.ts';
+import type { CacheHandle } from './handle.ts';
+import type { Backend, CacheHealth } from './load/backend.ts';
+import { Pacer, orAborted } from './load/deferred.ts';
+import { Loading } from './load/loading.ts';
+import { MissBatch } from './load/miss-batch.ts';
+import type { Change } from './load/owner.ts';
+import type { EntryInfo, ThreadCache } from './load/thread-cache.ts';
+import type { EncodedUpdate, UpdateResult } from './load/write-path.ts';
+import { openAttached, openOwner, type CacheParts } from './open.ts';
+import type { ProfileCacheOptions } from './options.ts';
+import { COUNTER } from './stats/metrics.ts';
+import { collectStats, type CacheStats } from './stats/report.ts';
+
+/** A change that was seen: by this process (`local`) or over the update channel (`remote`). */
+export type ProfileChange = Change;
+
+export interface CacheEvents {
+  profileUpdated: [change: ProfileChange];
+  /** The empty wallet stands for all of them (`clear`). */
+  profileInvalidated: [change: ProfileChange];
+  /** Something a person should look at; the cache goes on. */
+  alert: [error: ProfileCacheError];
+  /** An L2 operation failed. Reads that met it count as misses; nothing needs to be caught. */
+  error: [error: ProfileCacheError];
+  l2Down: [cause: unknown];
+  l2Up: [];
+  /** Update events may have been lost: L1 asks L2 again. */
+  channelGap: [reason: string];
+}
+
+export interface ReadOptions {
+  /** Aborts this caller's waiting (ERR_ABORTED); work shared with others goes on. */
+  signal?: AbortSignal;
+}
+
+export interface WriteOptions {
+  /** Life of the profile in seconds; `l2TtlSeconds` where absent. */
+  ttlSeconds?: number;
+}
+
+export interface LoadOptions extends ReadOptions, WriteOptions {}
+
+export interface UpdateCounts {
+  /** Entries that L1 holds now. */
+  l1: number;
+  stored: number;
+  queued: number;
+  skipped: number;
+}
+
+const MAX_TTL_SECONDS = 366 * 86_400;
+/** Entries that `updateProfiles` and `warm` hand on at once. */
+const PART_ENTRIES = 500;
+const PARTS_IN_FLIGHT = 2;
+
+/**
+ * A two-tier cache of wallet profiles. `P` is the type of a profile: a plain object or class instance of what msgpack carries.
+ * Returned profiles are deeply frozen plain objects. Reads never throw for what L2 does: an L2 that fails is counted, and the
+ * read is a miss.
+ */
+export class ProfileCache<P extends object = Record<string, unknown>> extends EventEmitter<CacheEvents> implements AsyncDisposable {
+  /** Structured-cloneable without a transfer list; `ProfileCache.attach` in another thread of this process takes it. */
+  readonly handle: CacheHandle;
+  readonly #parts: CacheParts;
+  readonly #thread: ThreadCache;
+  readonly #backend: Backend;
+  readonly #misses: MissBatch;
+  readonly #loading: Loading;
+  #closing: Promise<void> | undefined;
+
+  private constructor(parts: CacheParts) {
+    super();
+    this.#parts = parts;
+    this.handle = parts.handle;
+    this.#thread = parts.thread;
+    this.#backend = parts.backend;
+    this.#misses = new MissBatch(parts.backend);
+    this.#loading = new Loading({
+      backend: parts.backend,
+      thread: parts.thread,
+      read: (wallet) => this.#read(wallet),
+      ttlMs: (ttlSeconds) => this.#ttlMs(ttlSeconds),
+    });
+    parts.events.on('updated', (change: ProfileChange) => this.emit('profileUpdated', change));
+    parts.events.on('invalidated', (change: ProfileChange) => this.emit('profileInvalidated', change));
+    parts.events.on('l2Down', (cause: unknown) => this.emit('l2Down', cause));
+    parts.events.on('l2Up', () => this.emit('l2Up'));
+    parts.events.on('channelGap', (reason: string) => this.emit('channelGap', reason));
+    parts.events.on('alert', (error: ProfileCacheError) => this.emit('alert', error));
+    // An 'error' that nobody listens to would be thrown by EventEmitter: it has been counted already.
+    parts.events.on('error', (error: ProfileCacheError) => this.listenerCount('error') > 0 && this.emit('error', error));
+  }
+
+  /**
+   * Opens a cache; this thread becomes its owner.
+   * @throws ERR_OPTION naming the option; ERR_L2_CONNECT, ERR_L2_AUTH or ERR_L2_STORAGE when L2 cannot be had within connectTimeoutMs.
+   */
+  static async open<P extends object = Record<string, unknown>>(options?: ProfileCacheOptions): Promise<ProfileCache<P>> {
+    return new ProfileCache<P>(await openOwner(options));
+  }
+
+  /**
+   * The same cache in another thread of the process: reads L1 directly, asks the owner for everything else. Usable at once; awaiting
+   * it does no harm.
+   * @throws ERR_HANDLE for what is no handle, ERR_OVERLOADED when 256 threads are attached.
+   */
+  static attach<P extends object = Record<string, unknown>>(handle: CacheHandle): ProfileCache<P> {
+    return new ProfileCache<P>(openAttached(handle));
+  }
+
+  /** L1 only, without a promise. Counts and touches as any read. @throws ERR_WALLET */
+  getProfileSync(wallet: string): P | undefined {
+    this.#mustBeOpen();
+    const profile = this.#thread.get(wallet);
+    if (profile === undefined) this.#thread.row.count(COUNTER.misses);
+    return profile as P | undefined;
+  }
+
+  /** L1, then L2 (promoted to L1), then `undefined`. Rejects with ERR_WALLET, ERR_ABORTED or ERR_CLOSED only. */
+  getProfile(wallet: string, options?: ReadOptions): Promise<P | undefined> {
+    try {
+      this.#mustBeOpen();
+      const profile = this.#thread.get(wallet);
+      if (profile !== undefined) return Promise.resolve(profile as P);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return orAborted(this.#readL2(wallet), options?.signal) as Promise<P | undefined>;
+  }
+
+  /** What L1 knows of the wallet; neither counts nor touches. @throws ERR_WALLET */
+  getEntry(wallet: string): EntryInfo<P> | undefined {
+    this.#mustBeOpen();
+    return this.#thread.entry(wallet) as EntryInfo<P> | undefined;
+  }
+
+  /**
+   * The profiles that L1 or L2 has, in the order asked, each wallet once. Rejects with ERR_WALLET, ERR_ABORTED or ERR_CLOSED only.
+   */
+  async bulkPrefetch(wallets: Iterable<string>, options?: ReadOptions): Promise<Map<string, P>> {
+    this.#mustBeOpen();
+    const asked = this.#unique(wallets);
+    return orAborted(this.#readMany(asked), options?.signal) as Promise<Map<string, P>>;
+  }
+
+  /**
+   * Brings wallets from L2 to L1 without decoding anything on this thread.
+   * @returns how many came from L2, and how many are in neither tier; what L1 held already is in neither number.
+   */
+  async warm(wallets: Iterable<string>, options?: ReadOptions & { onProgress?: (done: number, total: number) => void }): Promise<{ promoted: number; missing: number }> {
+    this.#mustBeOpen();
+    const asked = this.#unique(wallets);
+    return orAborted(this.#warm(asked, options), options?.signal);
+  }
+
+  /**
+   * Writes a profile to L1 and L2 and tells every process. Resolves when L1 and L2 hold it and the event is out; when L2 does not
+   * answer within l2TimeoutMs the write is queued.
+   * @throws ERR_WALLET, ERR_PROFILE, ERR_PROFILE_TOO_LARGE, ERR_OPTION (ttlSeconds), ERR_CLOSED; nothing has been written then.
+   */
+  async updateProfile(wallet: string, profile: P, options?: WriteOptions): Promise<UpdateResult> {
+    this.#mustBeOpen();
+    const [result] = await this.#backend.update([this.#encode(wallet, profile, options?.ttlSeconds)]);
+    return result;
+  }
+
+  /**
+   * The bulk form. Entries that are refused do not keep the others from being written.
+   * @throws UpdateRefusedError (ERR_UPDATE_REFUSED) listing the refused entries, after all others have been written.
+   */
+  async updateProfiles(entries: Iterable<readonly [string, P]>, options?: WriteOptions): Promise<UpdateCounts> {
+    this.#mustBeOpen();
+    this.#ttlMs(options?.ttlSeconds);
+    const counts: UpdateCounts = { l1: 0, stored: 0, queued: 0, skipped: 0 };
+    const refused: { wallet: unknown; error: ProfileCacheError }[] = [];
+    const inFlight = new Set<Promise<void>>();
+    const send = (part: EncodedUpdate[]) => {
+      const sending = this.#backend.update(part).then((results) => {
+        for (const { l1, l2 } of results) {
+          if (l1) counts.l1++;
+          counts[l2]++;
+        }
+      }).finally(() => inFlight.delete(sending));
+      inFlight.add(sending);
+    };
+    const pacer = new Pacer();
+    let part: EncodedUpdate[] = [];
+    for (const entry of entries) {
+      try {
+        part.push(this.#encode(entry?.[0], entry?.[1], options?.ttlSeconds));
+      } catch (error) {
+        refused.push({ wallet: entry?.[0], error: ProfileCacheError.from(error, 'ERR_PROFILE') });
+      }
+      if (part.length === PART_ENTRIES) {
+        send(part);
+        part = [];
+        while (inFlight.size >= PARTS_IN_FLIGHT) await Promise.race(inFlight);
+      }
+      if (pacer.due) await pacer.pause();
+    }
+    if (part.length > 0) send(part);
+    await Promise.all(inFlight);
+    if (refused.length > 0) throw new UpdateRefusedError(refused, counts);
+    return counts;
+  }
+
+  /**
+   * The cached profile, or what `loader` brings, stored and shared: one load per wallet in this thread, process and cluster. A load that
+   * fails rejects all who wait for it, once. Something newer that is written during the load stays; the caller gets what was loaded.
+   * @throws what the loader throws; ERR_LOADER when it brings no profile; ERR_WALLET, ERR_PROFILE, ERR_ABORTED, ERR_CLOSED
+   */
+  async getOrLoad(wallet: string, loader: (wallet: string) => P | Promise<P>, options?: LoadOptions): Promise<P> {
+    this.#mustBeOpen();
+    const cached = this.#thread.get(wallet);
+    if (cached !== undefined) return cached as P;
+    this.#ttlMs(options?.ttlSeconds);
+    return orAborted(this.#loading.one(wallet, loader, options?.ttlSeconds), options?.signal) as Promise<P>;
+  }
+
+  /**
+   * As `getOrLoad` for many: `loadMissing` is called once with all wallets that neither tier has and nobody else is loading. The
+   * result is in the order asked and lacks wallets for which `loadMissing` brought nothing.
+   */
+  async getOrLoadMany(wallets: Iterable<string>, loadMissing: (missing: string[]) => BulkLoadedOf<P> | Promise<BulkLoadedOf<P>>, options?: LoadOptions): Promise<Map<string, P>> {
+    this.#mustBeOpen();
+    const asked = this.#unique(wallets);
+    this.#ttlMs(options?.ttlSeconds);
+    const work = async () => {
+      const found = await this.#readMany(asked);
+      const missing = asked.filter((wallet) => !found.has(wallet));
+      if (missing.length === 0) return found;
+      const loaded = await this.#loading.many(missing, loadMissing, options?.ttlSeconds);
+      return inOrder(asked, (wallet) => found.get(wallet) ?? loaded.get(wallet));
+    };
+    return orAborted(work(), options?.signal) as Promise<Map<string, P>>;
+  }
+
+  /** Removes the wallet from both tiers. When this resolves, no thread of this process returns the old profile any more. */
+  async invalidate(wallet: string): Promise<void> {
+    this.#mustBeOpen();
+    this.#thread.check(wallet);
+    await this.#backend.invalidate([wallet]);
+  }
+
+  async invalidateMany(wallets: Iterable<string>): Promise<void> {
+    this.#mustBeOpen();
+    const asked = this.#unique(wallets);
+    for (let from = 0; from < asked.length; from += PART_ENTRIES) await this.#backend.invalidate(asked.slice(from, from + PART_ENTRIES));
+  }
+
+  /** Empties both tiers in every process. Rejects with ERR_L2_UNAVAILABLE or ERR_L2_TIMEOUT when L2 could not be emptied; L1 is empty then. */
+  async clear(): Promise<void> {
+    this.#mustBeOpen();
+    await this.#backend.clear();
+  }
+
+  /** Summed over all threads of the process. */
+  getStats(): CacheStats {
+    return collectStats(this.#parts.region, this.handle.settings);
+  }
+
+  /** What a person would ask: L1's fill, each L2 node's reach, role, latency and slots, the queue, the channel. */
+  async health(): Promise<CacheHealth> {
+    this.#mustBeOpen();
+    return this.#backend.health();
+  }
+
+  /** Every update and invalidation seen from now on, own ones included, until the signal fires or the loop is left. */
+  async *updates(options?: ReadOptions): AsyncGenerator<ProfileChange & { type: 'updated' | 'invalidated' }, void, void> {
+    const merged = new EventEmitter();
+    const updated = (change: ProfileChange) => merged.emit('change', { ...change, type: 'updated' });
+    const invalidated = (change: ProfileChange) => merged.emit('change', { ...change, type: 'invalidated' });
+    this.on('profileUpdated', updated);
+    this.on('profileInvalidated', invalidated);
+    const closed = new AbortController();
+    const close = () => closed.abort();
+    this.#parts.events.once('closed', close);
+    const signal = options?.signal === undefined ? closed.signal : AbortSignal.any([closed.signal, options.signal]);
+    try {
+      for await (const [change] of on(merged, 'change', { signal })) yield change as ProfileChange & { type: 'updated' | 'invalidated' };
+    } catch (error) {
+      // The end of the loop, not an error of it.
+      if (!signal.aborted) throw error;
+    } finally {
+      this.off('profileUpdated', updated);
+      this.off('profileInvalidated', invalidated);
+      this.#parts.events.off('closed', close);
+    }
+  }
+
+  /** Drains writes, then frees everything; idempotent. Afterwards every other verb fails with ERR_CLOSED. */
+  close(): Promise<void> {
+    this.#closing ??= this.#backend.close().finally(() => {
+      this.#parts.release();
+      this.#parts.events.emit('closed');
+    });
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #read(wallet: string): Promise<object | undefined> {
+    return this.#thread.get(wallet) ?? this.#readL2(wallet);
+  }
+
+  async #readL2(wallet: string): Promise<object | undefined> {
+    const { row } = this.#thread;
+    const profile = this.handle.settings.hasL2 ? await this.#misses.fetch(wallet).catch(ownerGoneIsAMiss) : undefined;
+    row.count(profile === undefined ? COUNTER.misses : COUNTER.l2Hits);
+    return profile;
+  }
+
+  async #readMany(asked: readonly string[]): Promise<Map<string, object>> {
+    const found = new Map<string, object>();
+    const missing: string[] = [];
+    const pacer = new Pacer();
+    for (const wallet of asked) {
+      const profile = this.#thread.get(wallet);
+      if (profile === undefined) missing.push(wallet);
+      else found.set(wallet, profile);
+      if (pacer.due) await pacer.pause();
+    }
+    if (missing.length === 0) return found;
+    const residents = found.size;
+    if (this.handle.settings.hasL2) {
+      await this.#backend.fetch(missing, (wallet, profile) => void (profile !== undefined && found.set(wallet, profile))).catch(ownerGoneIsAMiss);
+    }
+    const { row } = this.#thread;
+    row.count(COUNTER.l2Hits, found.size - residents);
+    row.count(COUNTER.misses, asked.length - found.size);
+    return inOrder(asked, (wallet) => found.get(wallet));
+  }
+
+  async #warm(asked: readonly string[], options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } | undefined): Promise<{ promoted: number; missing: number }> {
+    const total = { promoted: 0, missing: 0 };
+    const pacer = new Pacer();
+    const absent: string[] = [];
+    for (const wallet of asked) {
+      if (!this.#thread.holds(wallet)) absent.push(wallet);
+      if (pacer.due) await pacer.pause();
+    }
+    let done = asked.length - absent.length;
+    let next = 0;
+    const lane = async () => {
+      while (next < absent.length && options?.signal?.aborted !== true) {
+        const part = absent.slice(next, (next += PART_ENTRIES));
+        const report = this.handle.settings.hasL2 ? await this.#backend.fetch(part, undefined) : { found: 0 };
+        total.promoted += report.found;
+        total.missing += part.length - report.found;
+        done += part.length;
+        options?.onProgress?.(done, asked.length);
+      }
+    };
+    await Promise.all(Array.from({ length: PARTS_IN_FLIGHT }, lane));
+    return total;
+  }
+
+  #encode(wallet: unknown, profile: unknown, ttlSeconds: number | undefined): EncodedUpdate {
+    this.#thread.check(wallet);
+    const { bytes, schemaId } = this.#thread.codec.encode(profile);
+    // The codec's bytes are good until its next encode: this copy lives until L2 has it.
+    return { wallet, raw: new Uint8Array(bytes), schemaId, ttlMs: this.#ttlMs(ttlSeconds) };
+  }
+
+  #ttlMs(ttlSeconds: number | undefined): number {
+    const { l2TtlSeconds, l2TtlJitter } = this.handle.settings;
+    // What a caller asks for in so many words is not jittered.
+    if (ttlSeconds === undefined) return l2TtlSeconds * 1000 * (1 - Math.random() * l2TtlJitter);
+    if (typeof ttlSeconds !== 'number' || !(ttlSeconds > 0) || ttlSeconds > MAX_TTL_SECONDS) {
+      throw new ProfileCacheError('ERR_OPTION', `ttlSeconds: is a number above 0 and at most ${MAX_TTL_SECONDS}, not ${String(ttlSeconds)}`, { option: 'ttlSeconds' });
+    }
+    return Math.max(1, ttlSeconds * 1000);
+  }
+
+  #unique(wallets: Iterable<string>): string[] {
+    if (typeof wallets === 'string' || typeof (wallets as Iterable<string> | undefined)?.[Symbol.iterator] !== 'function') {
+      throw new ProfileCacheError('ERR_WALLET', 'wallets: is a list (any iterable) of wallets');
+    }
+    const unique = [...new Set(wallets)];
+    for (const wallet of unique) this.#thread.check(wallet);
+    return unique;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== undefined) throw new ProfileCacheError('ERR_CLOSED', 'this cache is closed; open a new one');
+  }
+}
+
+export type BulkLoadedOf<P> = ReadonlyMap<string, P> | Iterable<readonly [string, P]>;
+
+function inOrder(asked: readonly string[], profileOf: (wallet: string) => object | undefined): Map<string, object> {
+  const ordered = new Map<string, object>();
+  for (const wallet of asked) {
+    const profile = profileOf(wallet);
+    if (profile !== undefined) ordered.set(wallet, profile);
+  }
+  return ordered;
+}
+
+/** A read of an attached thread whose owner is gone is a miss, as with any L2 failure. */
+function ownerGoneIsAMiss(error: unknown): undefined {
+  if (error instanceof ProfileCacheError && error.code === 'ERR_OWNER_GONE') return undefined;
+  throw error;
+}
