@@ -1,7 +1,7 @@
 /** The public surface; re-exports only. */
 export { ProfileCache } from './profile-cache.ts';
 export type {
-  BulkLoadedOf, CacheEvents, LoadOptions, ProfileChange, ReadOptions, UpdateCounts, WriteOptions,
+  BulkLoadedOf, CacheEvents, LoadManyOptions, LoadOptions, ProfileChange, ReadOptions, UpdateCounts, WriteOptions,
 } from './profile-cache.ts';
 export type { ProfileCacheOptions, L2OptionsInput } from './options.ts';
 export type { CacheHandle } from './handle.ts';

@@ -45,6 +45,11 @@ export interface WriteOptions {
 
 export interface LoadOptions extends ReadOptions, WriteOptions {}
 
+export interface LoadManyOptions extends LoadOptions {
+  /** The caller has just looked for these wallets and found none: the first read, and its counting, is left out. */
+  knownMissing?: boolean;
+}
+
 export interface UpdateCounts {
   /** Entries that L1 holds now. */
   l1: number;
@@ -226,12 +231,12 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
    * As `getOrLoad` for many: `loadMissing` is called once with all wallets that neither tier has and nobody else is loading. The
    * result is in the order asked and lacks wallets for which `loadMissing` brought nothing.
    */
-  async getOrLoadMany(wallets: Iterable<string>, loadMissing: (missing: string[]) => BulkLoadedOf<P> | Promise<BulkLoadedOf<P>>, options?: LoadOptions): Promise<Map<string, P>> {
+  async getOrLoadMany(wallets: Iterable<string>, loadMissing: (missing: string[]) => BulkLoadedOf<P> | Promise<BulkLoadedOf<P>>, options?: LoadManyOptions): Promise<Map<string, P>> {
     this.#mustBeOpen();
     const asked = this.#unique(wallets);
     this.#ttlMs(options?.ttlSeconds);
     const work = async () => {
-      const found = await this.#readMany(asked);
+      const found = options?.knownMissing === true ? new Map<string, object>() : await this.#readMany(asked);
       const missing = asked.filter((wallet) => !found.has(wallet));
       if (missing.length === 0) return found;
       const loaded = await this.#loading.many(missing, loadMissing, options?.ttlSeconds);

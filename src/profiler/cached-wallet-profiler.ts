@@ -66,8 +66,7 @@ export class CachedWalletProfiler<P extends object> {
       while (next < missing.length && !failed) {
         const batch = missing.slice(next, (next += BATCH_WALLETS));
         try {
-          // The wallets of a batch are no hits and no misses again: the prefetch has counted them.
-          const loaded = await this.cache.getOrLoadMany(batch, (wanted) => this.profileMany(wanted, signal), { signal, ttlSeconds });
+          const loaded = await this.cache.getOrLoadMany(batch, (wanted) => this.profileMany(wanted, signal), { signal, ttlSeconds, knownMissing: true });
           for (const [wallet, profile] of loaded) profiles.set(wallet, profile);
         } catch (error) {
           // The other lanes stop at their next batch.
