@@ -39,6 +39,8 @@ export class L2Client {
   readonly #counts = { corrupt: 0, late: 0, timeouts: 0, spilled: 0, fetchedRecords: 0, writes: 0 };
   readonly #fetchParts: FetchParts;
   readonly #writeParts: WriteParts;
+  /** What `inParts` made. */
+  readonly #parts = new WeakSet<readonly string[]>();
   #closing: Promise<void> | undefined;
 
   /** Starts the threads; every one opens its store. Rejects with ERR_L2_CONNECT, ERR_L2_AUTH, ERR_L2_STORAGE or ERR_WORKER, and leaves nothing running. */
@@ -72,10 +74,22 @@ export class L2Client {
   async fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void): Promise<FetchResult> {
     this.#mustBeOpen();
     if (wallets.length === 0) return { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
-    const lists = split(wallets, { maxItems: this.#sizer.walletsPerTask, threads: this.#threads, buckets: this.#buckets });
+    // Parts are sorted by bucket already: hashing them again would cost as much as visiting them.
+    const buckets = this.#parts.has(wallets) ? 0 : this.#buckets;
+    const lists = split(wallets, { maxItems: this.#sizer.walletsPerTask, threads: this.#threads, buckets });
     const result = await new Fetch(this.#fetchParts, visit).start(lists.length === 1 ? [wallets] : lists.map((list) => Array.from(list, (i) => wallets[i])));
     this.#counts.fetchedRecords += result.found;
     return result;
+  }
+
+  /**
+   * Cuts a large list into parts for one `fetchMany` each, of `partWallets` at the most, so that the wallets of a hash-tag bucket
+   * are in one part and travel in one MGET. Parts that are cut in the order of the list have a few wallets of every bucket.
+   */
+  inParts(wallets: readonly string[], partWallets: number): readonly string[][] {
+    const parts = split(wallets, { maxItems: partWallets, threads: 1, buckets: this.#buckets }).map((list) => Array.from(list, (i) => wallets[i]));
+    for (const part of parts) this.#parts.add(part);
+    return parts;
   }
 
   /** One outcome for each write, by index, after `l2TimeoutMs` at the latest. Rejects with ERR_CLOSED alone. */

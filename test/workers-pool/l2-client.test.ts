@@ -64,6 +64,16 @@ describe('L2Client', () => {
     }
   });
 
+  test('a list in parts: every wallet in one of them, none over the size, and each part is read as it is', async () => {
+    const wallets = Array.from({ length: 2_500 }, (_, i) => `part-${i}`);
+    await client.setMany(wallets.map((wallet) => write(wallet)));
+    const parts = client.inParts(wallets, 1_000);
+    expect(parts.flat().sort()).toEqual([...wallets].sort());
+    expect(Math.max(...parts.map((part) => part.length))).toBeLessThanOrEqual(1_000);
+    const found = await Promise.all(parts.map(async (part) => (await fetchAll(client, part)).found));
+    expect(found.reduce((sum, n) => sum + n)).toBe(2_500);
+  });
+
   test('records larger than a chunk, and more of them than one reply may carry', async () => {
     const writes = [write('small'), ...Array.from({ length: 12 }, (_, i) => write(`large-${i}`, 1, 900_000 + i)), write('small-2')];
     expect(await client.setMany(writes)).toEqual(writes.map(() => stored));

@@ -10,29 +10,23 @@ const wallets = (n: number) => Array.from({ length: n }, (_, i) => `wallet-${i}`
 describe('split', () => {
   test('puts every item into exactly one task, none over the limit', () => {
     fc.assert(
-      fc.property(fc.nat(3000), fc.integer({ min: 1, max: 600 }), fc.integer({ min: 1, max: 8 }), fc.constantFrom(0, 1, 7, 256, 16384), (n, maxItems, threads, buckets) => {
+      fc.property(fc.nat(1500), fc.integer({ min: 1, max: 600 }), fc.integer({ min: 1, max: 8 }), fc.constantFrom(0, 1, 7, 256, 16384), (n, maxItems, threads, buckets) => {
         const lists = split(wallets(n), { maxItems, threads, buckets });
         expect(lists.flatMap((list) => [...list]).sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
-        for (const list of lists) {
-          expect(list.length).toBeLessThanOrEqual(maxItems);
-          expect(list.length).toBeGreaterThan(n === 0 ? -1 : 0);
-        }
+        const sizes = lists.map((list) => list.length);
+        expect(Math.max(...sizes)).toBeLessThanOrEqual(maxItems);
+        if (n > 0) expect(Math.min(...sizes)).toBeGreaterThan(0);
       }),
-      { numRuns: 200 },
+      { numRuns: 150 },
     );
   });
 
   test('keeps the wallets of a bucket together, in tasks of about equal size', () => {
     const all = wallets(10_000);
     const lists = split(all, { maxItems: 400, threads: 2, buckets: 256 });
-    const home = new Map<number, number>();
-    lists.forEach((list, task) => {
-      for (const i of list) {
-        const bucket = walletHash(all[i]) % 256;
-        expect(home.get(bucket) ?? task).toBe(task);
-        home.set(bucket, task);
-      }
-    });
+    const bucketsOf = lists.map((list) => new Set(Array.from(list, (i) => walletHash(all[i]) % 256)));
+    // Were a bucket in two tasks, it would be counted twice.
+    expect(bucketsOf.reduce((sum, buckets) => sum + buckets.size, 0)).toBe(256);
     // The last one takes what is left.
     expect(Math.min(...lists.slice(0, -1).map((list) => list.length))).toBeGreaterThan(300);
     expect(lists.length).toBeLessThan(35);
