@@ -5,7 +5,7 @@ import type { ChannelSource } from './channel/source.ts';
 import { UpdateChannel } from './channel/update-channel.ts';
 import { ProfileCodec } from './codec/profile-codec.ts';
 import { StructureTables } from './codec/structure-tables.ts';
-import { systemClock } from './clock.ts';
+import { preciseWallMs, systemClock } from './clock.ts';
 import { POLICIES } from './eviction/index.ts';
 import { checkHandle, type CacheHandle, type CacheSettings } from './handle.ts';
 import { createRegion, openRegion, type Region } from './l1/region.ts';
@@ -57,7 +57,7 @@ async function wireOwner(options: ResolvedOptions, publisher: string, client: L2
   const writer = new L1Writer(region, POLICIES[options.l1.eviction]);
   const row = ThreadRow.claim(region);
   const tables = new StructureTables({ learn: options.codec.format === 'structured' });
-  const versions = new VersionClock(systemClock.wallMs);
+  const versions = new VersionClock(preciseWallMs);
   const settings = settingsOf(options);
   const sink: AccessSink = {
     hit: (slot) => writer.touch(slot),

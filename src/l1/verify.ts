@@ -2,13 +2,15 @@
  * Walks the whole region and throws at the first thing that is not as layout.ts says. Owner's thread only, between operations;
  * tests call it after every case.
  */
+import { probe } from './index-cells.ts';
 import { HEADER, SLOT, recordBytes } from './layout.ts';
-import { recordKeyBytes, recordPayloadBytes, recordSize, recordSlot, recordWallet } from './record.ts';
+import { recordHasKey, recordKeyBytes, recordPayloadBytes, recordSize, recordSlot, recordWallet } from './record.ts';
 import type { Region } from './region.ts';
 import type { L1Writer } from './writer.ts';
 import { WalletKey } from './wallet-key.ts';
 
-export function verifyRegion(region: Region, writer: L1Writer): void {
+/** All that can be seen from the region alone, so that any thread may ask while the owner rests. */
+export function verifyShared(region: Region): { resident: Set<number>; liveBytes: number; liveBySegment: Map<number, number> } {
   const { u32 } = region;
   const key = new WalletKey(region.hashKey0, region.hashKey1);
   const resident = new Set<number>();
@@ -18,9 +20,8 @@ export function verifyRegion(region: Region, writer: L1Writer): void {
   for (let slot = 0; slot < region.slotCount; slot++) {
     const words = region.slotsStart / 4 + slot * SLOT.words;
     if (u32[words + SLOT.seq] % 2 !== 0) throw broken(`slot ${slot} is odd: a change was begun and not ended`);
-    const offset = u32[words + SLOT.offset];
-    if (offset === 0) continue;
-    const at = region.arenaStart + (offset - 1) * 8;
+    if (u32[words + SLOT.offset] === 0) continue;
+    const at = recordStart(region, slot);
     const bytes = recordBytes(recordKeyBytes(region, at), recordPayloadBytes(region, at));
     if (at + bytes > region.regionBytes) throw broken(`slot ${slot}'s record ends outside the region`);
     if (recordSlot(region, at) !== slot) throw broken(`slot ${slot} points to a record of slot ${recordSlot(region, at)}`);
@@ -30,19 +31,28 @@ export function verifyRegion(region: Region, writer: L1Writer): void {
     wallets.set(wallet, slot);
     key.set(wallet);
     if (key.hash >>> 0 !== u32[words + SLOT.hash]) throw broken(`slot ${slot} has the hash of another wallet`);
-    if (writer.find(key) !== slot) throw broken(`wallet ${JSON.stringify(wallet)} in slot ${slot} is not found by its key`);
+    const found = probe(region, key.hash, (candidate) => candidate < region.slotCount && candidate === slot && recordHasKey(region, recordStart(region, candidate), key));
+    if (found !== slot) throw broken(`wallet ${JSON.stringify(wallet)} in slot ${slot} is not found by its key`);
     const segment = Math.floor((at - region.arenaStart) / region.segmentBytes);
     liveBySegment.set(segment, (liveBySegment.get(segment) ?? 0) + bytes);
     liveBytes += bytes;
     resident.add(slot);
   }
   verifyIndex(region, resident);
-  if (writer.size !== resident.size) throw broken(`${resident.size} slots in use, ${writer.size} by the count of free ones`);
   if (u32[HEADER.residentProfiles] !== resident.size) throw broken('the resident count of the header is wrong');
+  return { resident, liveBytes, liveBySegment };
+}
+
+/** The region, and what the owner's private tables say of it. */
+export function verifyRegion(region: Region, writer: L1Writer): void {
+  const { resident, liveBytes, liveBySegment } = verifyShared(region);
+  if (writer.size !== resident.size) throw broken(`${resident.size} slots in use, ${writer.size} by the count of free ones`);
   if (writer.arena.liveBytes !== liveBytes) throw broken(`${liveBytes} live bytes, the arena believes ${writer.arena.liveBytes}`);
   verifySegments(region, writer, liveBySegment);
   writer.policy.verify(resident);
 }
+
+const recordStart = (region: Region, slot: number) => region.arenaStart + (region.u32[region.slotsStart / 4 + slot * SLOT.words + SLOT.offset] - 1) * 8;
 
 function verifyIndex(region: Region, resident: ReadonlySet<number>): void {
   const seen = new Set<number>();

@@ -60,6 +60,9 @@ export class Loading {
       else if (turn.kind === 'busy') others.push({ wallet, turn });
       else mine.push({ wallet, version: turn.version, settle: this.announce(wallet) });
     }));
+    // Turns were granted in any order: the loader is asked in the caller's.
+    const place = new Map(missing.map((wallet, i) => [wallet, i]));
+    mine.sort((a, b) => (place.get(a.wallet) as number) - (place.get(b.wallet) as number));
     if (mine.length > 0) await this.loadMine(mine, loader, ttlSeconds, found);
     // Only now, so that two callers who each hold what the other waits for cannot stand still.
     for (const { wallet, turn } of others) {

@@ -1,7 +1,7 @@
 /**
  * Version stamps: a hybrid logical clock (S. Kulkarni et al., "Logical physical clocks", 2014) in one safe integer.
- * stamp = milliseconds since 2020 × 4096 + a number below 4096: the calendar orders processes, the low bits order one
- * millisecond. A stamp is greater than every stamp this process has given or seen, whatever the calendars of others say.
+ * stamp = milliseconds since 2020, with their fraction, × 4096: a quarter of a microsecond, so that two processes of one machine are
+ * ordered as things happened, and rarely tie (a tie is settled by L2). A stamp is greater than every stamp this process has given or seen, whatever the calendars of others say.
  */
 const EPOCH_MS = Date.UTC(2020, 0, 1);
 const STAMPS_PER_MS = 4096;
@@ -12,14 +12,13 @@ export class VersionClock {
   private last = 0;
   private readonly wallMs: () => number;
 
+  /** @param wallMs milliseconds of the calendar, with a fraction. */
   constructor(wallMs: () => number) {
     this.wallMs = wallMs;
   }
 
   next(): number {
-    // The random start within the millisecond makes equal stamps of two processes unlikely; a tie is settled by L2.
-    const fromCalendar = (this.wallMs() - EPOCH_MS) * STAMPS_PER_MS + Math.floor(Math.random() * STAMPS_PER_MS);
-    this.last = Math.max(this.last + 1, fromCalendar);
+    this.last = Math.max(this.last + 1, Math.floor((this.wallMs() - EPOCH_MS) * STAMPS_PER_MS));
     return this.last;
   }
 
