@@ -4,6 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { POLICIES } from '../../src/eviction/index.ts';
+import { RECORD, SLOT } from '../../src/l1/layout.ts';
 import { L1Reader } from '../../src/l1/reader.ts';
 import { createRegion, type Region } from '../../src/l1/region.ts';
 import { verifyRegion } from '../../src/l1/verify.ts';
@@ -41,14 +42,13 @@ class World {
   private readonly readerKey: WalletKey;
   private version = 0;
 
-  constructor(stepped: 'reader' | 'writer', maxProfiles = 8) {
+  constructor(stepped: 'reader' | 'writer', maxProfiles: number) {
     this.region = createRegion(maxProfiles, MAX_BYTES);
     const watched = this.stepper.region(this.region);
     this.writer = new L1Writer(stepped === 'writer' ? watched : this.region, POLICIES.lru);
     this.reader = new L1Reader(stepped === 'reader' ? watched : this.region);
     this.writerKey = new CrowdedKey(this.region.hashKey0, this.region.hashKey1);
     this.readerKey = new CrowdedKey(this.region.hashKey0, this.region.hashKey1);
-    worlds.push(this);
   }
 
   put(wallet: string, bytes = 48, expiresAtMs = NEVER_MS): void {
@@ -56,7 +56,7 @@ class World {
     const result = this.writer.put(this.writerKey.set(wallet), payloadFor(wallet, version, bytes), { schemaId: 1, version, expiresAtMs, createdAtMs: 0 });
     expect(result).toBe('stored');
     this.acked.set(wallet, version);
-    for (const name of [...this.acked.keys()]) if (this.writer.find(this.writerKey.set(name)) < 0) this.acked.delete(name);
+    for (const name of this.acked.keys()) if (this.writer.find(this.writerKey.set(name)) < 0) this.acked.delete(name);
   }
 
   remove(wallet: string): void {
@@ -68,9 +68,17 @@ class World {
     this.acked.clear();
   }
 
-  /** Overwrites one wallet until every byte of the arena has been written at least once more: all else is moved by compaction. */
-  churn(wallet: string): void {
-    for (let bytes = 0; bytes < 3 * MAX_BYTES; bytes += 700) this.put(wallet, 600);
+  /** Overwrites others, of many sizes, until compaction has moved `b` and something else stands where it was. */
+  churn(): void {
+    const whereIsB = () => this.region.u32[this.region.slotsStart / 4 + this.writer.find(this.writerKey.set('b')) * SLOT.words + SLOT.offset];
+    const before = whereIsB();
+    const word = (this.region.arenaStart + (before - 1) * 8 + RECORD.version) / 8;
+    const content = this.region.f64[word];
+    for (let i = 0; whereIsB() === before || this.region.f64[word] === content; i++) {
+      if (i > 1_000) throw new Error('b was never moved');
+      this.put(`f${(i * 5) % 13}`, 300 + ((i * 211) % 620));
+      this.put('e', 200);
+    }
   }
 
   /** Reads and checks the bytes; returns the version, or what came instead. */
@@ -101,40 +109,42 @@ beforeAll(() => {
 });
 afterAll(() => restoreAtomics());
 
-const worlds: World[] = [];
+let latest: World;
+const newWorld = (stepped: 'reader' | 'writer', maxProfiles: number) => (latest = new World(stepped, maxProfiles));
 /** Cells and slots of crowded keys do not carry the hash that verification works out, so those worlds check size and order. */
 afterEach(() => {
-  for (const world of worlds.splice(0)) {
-    world.writer.policy.verify(world.writer.slotsInUse());
-    expect(world.writer.size).toBe(world.acked.size);
-    world.writer.clear();
-    verifyRegion(world.region, world.writer);
-  }
+  latest.writer.policy.verify(latest.writer.slotsInUse());
+  expect(latest.writer.size).toBe(latest.acked.size);
+  latest.writer.clear();
+  verifyRegion(latest.region, latest.writer);
 });
 
-const operations: Record<string, { touches: string[]; run: (world: World) => void }> = {
+/** Few slots, so that inserting evicts; but where compaction is wanted. */
+const FEW_PROFILES = 8;
+
+const operations: Record<string, { touches: string[]; run: (world: World) => void; maxProfiles?: number }> = {
   'put a new wallet': { touches: ['new'], run: (w) => w.put('new') },
   'put an update': { touches: ['b'], run: (w) => w.put('b', 64) },
-  'remove the first of a run': { touches: ['a'], run: (w) => w.remove('a') },
-  'remove in the middle of a run': { touches: ['c'], run: (w) => w.remove('c') },
+  'remove the first of a run': { touches: ['a'], run: (w) => { if (w.acked.has('a')) w.remove('a'); } },
+  'remove in the middle of a run': { touches: ['c'], run: (w) => { if (w.acked.has('c')) w.remove('c'); } },
   'remove, then reuse the slot for another wallet': { touches: ['b', 'new'], run: (w) => { w.remove('b'); w.put('new'); } },
   'remove and put again': { touches: ['b'], run: (w) => { w.remove('b'); w.put('b'); } },
   'evict by inserting': { touches: ['a', 'n1', 'n2', 'n3', 'n4'], run: (w) => { for (const name of ['n1', 'n2', 'n3', 'n4']) w.put(name); } },
-  'expire': { touches: ['short'], run: (w) => { w.nowMs = 20; w.writer.sweep(8, w.nowMs); w.acked.delete('short'); } },
-  'compact and reuse all memory': { touches: ['d'], run: (w) => w.churn('d') },
+  'expire': { touches: ['short'], run: (w) => { w.nowMs = 20; w.writer.sweep(FEW_PROFILES, w.nowMs); w.acked.delete('short'); } },
+  'compact and reuse all memory': { touches: [], run: (w) => w.churn(), maxProfiles: 32 },
   'clear': { touches: ['a', 'b', 'c', 'd', 'short'], run: (w) => w.clear() },
   'clear and fill again': { touches: ['a', 'b', 'c', 'd', 'short', 'new'], run: (w) => { w.clear(); w.put('new'); w.put('b'); } },
 };
 
 const fill = (world: World) => {
   for (const wallet of ['a', 'b', 'c', 'd']) world.put(wallet);
-  world.put('short', 40, 10);
+  world.put('short', 48, 10);
 };
 
 describe('the writer is stopped at every step and every wallet is read there', () => {
-  for (const [name, { touches, run }] of Object.entries(operations)) {
+  for (const [name, { touches, run, maxProfiles = FEW_PROFILES }] of Object.entries(operations)) {
     test(name, () => {
-      const world = new World('writer');
+      const world = newWorld('writer', maxProfiles);
       fill(world);
       const before = new Map(world.acked);
       // Compaction alone takes tens of thousands of steps.
@@ -158,14 +168,59 @@ describe('the writer is stopped at every step and every wallet is read there', (
   }
 });
 
+/** With two switches the second look at the index is interrupted too. */
+const pairs = [
+  ['remove the first of a run', 'remove in the middle of a run'],
+  ['remove, then reuse the slot for another wallet', 'put an update'],
+  ['put an update', 'clear and fill again'],
+  ['remove and put again', 'remove the first of a run'],
+] as const;
+
+describe('the reader is stopped at every two steps, with a whole operation at each', () => {
+  for (const [first, second] of pairs) {
+    test(`${first}; ${second}`, () => {
+      let schedules = 0;
+      const maxProfiles = Math.max(...[first, second].map((name) => operations[name].maxProfiles ?? FEW_PROFILES));
+      for (const wallet of ['b', 'd']) {
+        const touched = [first, second].some((name) => operations[name].touches.includes(wallet));
+        for (let stopAt = 1, ended = false; !ended; stopAt++) {
+          for (let again = 1, endedAgain = false; !endedAgain; again++) {
+            const world = newWorld('reader', maxProfiles);
+            fill(world);
+            const before = world.acked.get(wallet) as number;
+            ended = endedAgain = true;
+            const got = world.stepper.run(() => world.read(wallet), (step) => {
+              if (step === stopAt) {
+                ended = false;
+                operations[first].run(world);
+              }
+              if (step === stopAt + again) {
+                endedAgain = false;
+                operations[second].run(world);
+              }
+            });
+            schedules++;
+            const where = `${wallet}, stopped at steps ${stopAt} and ${stopAt + again}`;
+            if (typeof got === 'number') expect(got, where).toBeGreaterThanOrEqual(before);
+            else if (got === 'miss') expect(touched, `${where}: missed though resident throughout`).toBe(true);
+            world.checkNear();
+            expect(world.read(wallet)).toBe(world.acked.get(wallet) ?? 'miss');
+          }
+        }
+      }
+      expect(schedules).toBeGreaterThan(100);
+    });
+  }
+});
+
 describe('the reader is stopped at every step and a whole operation runs there', () => {
-  for (const [name, { touches, run }] of Object.entries(operations)) {
+  for (const [name, { touches, run, maxProfiles = FEW_PROFILES }] of Object.entries(operations)) {
     test(name, () => {
       const targets = name.includes('memory') ? ['a', 'b', 'c', 'd', 'short'] : ['a', 'b', 'c', 'd', 'short', 'absent', ...touches];
       let schedules = 0;
       for (const wallet of new Set(targets)) {
         for (let stopAt = 1, ended = false; !ended; stopAt++) {
-          const world = new World('reader');
+          const world = newWorld('reader', maxProfiles);
           fill(world);
           const before = world.acked.get(wallet);
           ended = true;

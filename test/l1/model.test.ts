@@ -95,7 +95,7 @@ describe('L1 against a Map', () => {
 /** Exact LRU: what the engine evicted must be the oldest of the model, with no survivor older than a victim. */
 function dropEvicted(l1: TestL1, model: Map<string, Held>): void {
   let survivorSeen = false;
-  for (const name of [...model.keys()]) {
+  for (const name of model.keys()) {
     if (l1.has(name)) {
       survivorSeen = true;
     } else {
