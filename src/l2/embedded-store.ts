@@ -135,7 +135,7 @@ export class EmbeddedStore implements L2Store {
   }
 
   #write(items: readonly Write[]): SetOutcome[] {
-    const outcomes = new Array<SetOutcome>(items.length);
+    const outcomes: SetOutcome[] = [];
     const batchBytes = Math.min(MAX_BATCH_BYTES, this.#segmentBytes / 2);
     let next = 0;
     try {
@@ -218,7 +218,7 @@ export class EmbeddedStore implements L2Store {
     const { maxBytes, minFreeBytes, path } = this.#options;
     const bytes = this.#builder.bytes;
     for (let tries = 0; this.#state.totalBytes() + bytes > maxBytes * (1 - HEADROOM); tries++) {
-      if (tries > SEGMENTS * 2 || !this.#cleaner.evictOne()) throw storageError(`${path}: no room within maxBytes (${maxBytes}); raise l2.maxBytes`, 'l2.maxBytes');
+      if (tries > SEGMENTS * 2 || !this.#cleaner.makeRoom()) throw storageError(`${path}: no room within maxBytes (${maxBytes}); raise l2.maxBytes`, 'l2.maxBytes');
     }
     if (needsRoom && !this.#folder.hasRoomFor(bytes, this.#clock.monotonicMs())) {
       throw storageError(`${path}: less than ${minFreeBytes} bytes would be free on the disk; free some, or lower l2.minFreeBytes`, 'l2.minFreeBytes');
@@ -323,7 +323,7 @@ export class EmbeddedStore implements L2Store {
     this.#status = 'closed';
     clearInterval(this.#timer);
     this.#maintain(() => this.#writer.close());
-    for (const segment of [...this.#state.segments.values()]) this.#state.drop(segment);
+    for (const segment of this.#state.segments.values()) this.#state.drop(segment);
   }
 
   #tick(): void {
@@ -331,25 +331,18 @@ export class EmbeddedStore implements L2Store {
       this.#tail.sync();
       this.#cleaner.sweep();
       sweepSmallFiles(this.#folder.leases, this.#clock.wallMs(), (path) => Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity), SWEEP_FILES);
-      const untilMs = performance.now() + CLEAN_SLICE_MS;
-      while (this.#cleaner.step()) {
-        if (performance.now() < untilMs) continue;
-        // The rest after whatever is waiting now.
-        setImmediate(() => this.#status === 'open' && this.#cleanMore()).unref();
-        return;
-      }
+      this.#clean();
     });
   }
 
-  #cleanMore(): void {
-    this.#maintain(() => {
-      const untilMs = performance.now() + CLEAN_SLICE_MS;
-      while (this.#cleaner.step()) {
-        if (performance.now() < untilMs) continue;
-        setImmediate(() => this.#status === 'open' && this.#cleanMore()).unref();
-        return;
-      }
-    });
+  /** One slice; the rest after whatever is waiting now. */
+  #clean(): void {
+    const untilMs = performance.now() + CLEAN_SLICE_MS;
+    while (this.#cleaner.step()) {
+      if (performance.now() < untilMs) continue;
+      setImmediate(() => this.#status === 'open' && this.#maintain(() => this.#clean())).unref();
+      return;
+    }
   }
 
   /** A failure of upkeep (a full disk, mostly) must not stop reads; health tells of it, and the next round tries again. */

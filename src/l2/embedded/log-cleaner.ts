@@ -21,6 +21,10 @@ import { FileWindow } from './window.ts';
 
 /** A file that is not sealed, and so long without a write, belongs to nobody or to an idle thread. */
 const ORPHAN_MS = 60_000;
+/** The same when the store is full. */
+const PRESSED_ORPHAN_MS = 1_000;
+/** Files with less than this share of live bytes are rewritten, fuller ones evicted. */
+const REWRITE_BELOW = 0.5;
 /** Listeners in other processes get so long to read a file before it is cleaned for want of space within it. */
 const MIN_AGE_MS = 5_000;
 /** A listener polls at least this often (the bound of pollIntervalMs), so an older file has been read by all. */
@@ -67,6 +71,9 @@ export class LogCleaner {
       if (index.isLive(slot) && index.expiresMs[slot] <= nowMs) this.#state.remove(slot);
     }
     this.#sweptSlot = end >= index.slots ? 0 : end;
+    // Our own file is cleaned only once it is finished. A small one is left: finishing it would cost as much as it holds.
+    const { active } = this.#writer;
+    if (active !== undefined && active.fileBytes > this.#segmentBytes / 8 && liveShare(active) < REWRITE_BELOW && nowMs - active.lastWrittenMs > MIN_AGE_MS) this.#writer.rotate();
   }
 
   /** One bounded slice of cleaning; true when there is more to do at once. */
@@ -90,20 +97,32 @@ export class LogCleaner {
     while ([...this.#state.segments.values()].some((segment) => segment.damaged && this.#mayTake(segment, 0)) && this.step());
   }
 
-  /** Removes the file whose profiles are nearest to their expiry, but for its tombstones; false when there is none to remove. */
-  evictOne(): boolean {
-    let victim = this.#nearestToExpiry();
-    if (victim === undefined && this.#writer.active !== undefined && this.#writer.active.fileBytes > this.#segmentBytes / 4) {
+  /**
+   * Makes room at once: rewrites the emptiest file if it is half empty, else removes the one whose profiles are nearest to their
+   * expiry, but for its tombstones. False when there is no file to take.
+   */
+  makeRoom(): boolean {
+    if (this.#choose() === undefined) {
+      const { active } = this.#writer;
+      if (active === undefined || active.fileBytes < this.#segmentBytes / 4) return false;
       this.#writer.rotate();
-      victim = this.#nearestToExpiry();
     }
-    if (victim === undefined) return false;
+    const choice = this.#choose();
+    if (choice === undefined) return false;
+    const { victim, rewrite } = choice;
     if (this.#job?.segment === victim) this.#job = undefined;
     const job = this.#take(victim);
     if (job === undefined) return true;
-    while (job.next < job.offsets.length) this.#copySome(job, (kind) => kind !== KIND_RECORD);
+    while (job.next < job.offsets.length) this.#copySome(job, (kind) => rewrite || kind !== KIND_RECORD);
     this.#finish(victim);
     return true;
+  }
+
+  #choose(): { victim: Segment; rewrite: boolean } | undefined {
+    const candidates = [...this.#state.segments.values()].filter((segment) => this.#mayTake(segment, 0, PRESSED_ORPHAN_MS));
+    const emptiest = candidates.reduce<Segment | undefined>((best, segment) => (best === undefined || liveShare(segment) < liveShare(best) ? segment : best), undefined);
+    if (emptiest === undefined) return undefined;
+    return liveShare(emptiest) < REWRITE_BELOW ? { victim: emptiest, rewrite: true } : { victim: this.#nearestToExpiry(candidates), rewrite: false };
   }
 
   #nextJob(): Job | undefined {
@@ -111,40 +130,33 @@ export class LogCleaner {
     const wanted =
       candidates.find((segment) => segment.damaged) ??
       candidates.find((segment) => segment.liveBytes === 0 || segment.file.endsWith(this.#writer.id)) ??
-      candidates.find((segment) => segment.liveBytes < segment.fileBytes / 2) ??
+      candidates.find((segment) => liveShare(segment) < REWRITE_BELOW) ??
       (this.#state.segments.size > MANY_SEGMENTS ? smallest(candidates, this.#segmentBytes / 4) : undefined);
     return wanted && this.#take(wanted);
   }
 
-  #mayTake(segment: Segment, minAgeMs: number): boolean {
-    if (segment === this.#writer.active) return segment.damaged && this.#writer.active === segment;
+  #mayTake(segment: Segment, minAgeMs: number, orphanMs = ORPHAN_MS): boolean {
+    if (segment === this.#writer.active) return segment.damaged;
     const ageMs = this.#clock.wallMs() - segment.lastWrittenMs;
     if (!segment.file.endsWith('.seg') && !segment.file.endsWith(this.#writer.id)) {
       const takenAtMs = statSync(this.#path(segment.file), { throwIfNoEntry: false })?.ctimeMs ?? 0;
       return Date.now() - takenAtMs > ORPHAN_MS;
     }
-    if (segment.sealed || segment.mine || segment.damaged) return ageMs >= minAgeMs;
-    return ageMs >= ORPHAN_MS;
+    return ageMs >= (segment.sealed || segment.mine || segment.damaged ? minAgeMs : orphanMs);
   }
 
-  #nearestToExpiry(): Segment | undefined {
-    const { index, segments } = this.#state;
-    const sums = new Map<number, { sum: number; count: number }>();
-    for (const segment of segments.values()) if (this.#mayTake(segment, 0)) sums.set(segment.id, { sum: 0, count: 0 });
-    if (sums.size === 0) return undefined;
+  /** By the mean expiry of what the index still has of each. */
+  #nearestToExpiry(candidates: readonly Segment[]): Segment {
+    const { index } = this.#state;
+    const sums = new Map(candidates.map((segment) => [segment.id, { sum: 0, count: 0 }]));
     for (let slot = 0; slot < index.slots; slot++) {
       const tally = sums.get(index.segment[slot]);
       if (tally === undefined) continue;
       tally.sum += index.expiresMs[slot];
       tally.count++;
     }
-    let best: Segment | undefined;
-    let bestMean = Infinity;
-    for (const [id, { sum, count }] of sums) {
-      const mean = count === 0 ? -1 : sum / count;
-      if (mean < bestMean) [best, bestMean] = [segments.get(id), mean];
-    }
-    return best;
+    const mean = (segment: Segment) => sums.get(segment.id)!.sum / Math.max(1, sums.get(segment.id)!.count);
+    return candidates.reduce((best, segment) => (mean(segment) < mean(best) ? segment : best));
   }
 
   #take(segment: Segment): Job | undefined {
@@ -246,6 +258,8 @@ export class LogCleaner {
     return `${this.#folder.segments}/${file}`;
   }
 }
+
+const liveShare = (segment: Segment): number => segment.liveBytes / Math.max(1, segment.fileBytes);
 
 function smallest(segments: readonly Segment[], below: number): Segment | undefined {
   return segments.filter((segment) => segment.fileBytes < below).sort((a, b) => a.fileBytes - b.fileBytes)[0];

@@ -62,7 +62,7 @@ export class LogTail {
     }
     // First what is new, then what is gone: cleaning copies a record before it removes the file that held it.
     for (const segment of fresh) this.follow(segment);
-    for (const segment of [...this.#state.segments.values()]) if (!seen.has(segment.base)) this.#state.drop(segment);
+    for (const segment of this.#state.segments.values()) if (!seen.has(segment.base)) this.#state.drop(segment);
     const kept = trimDamaged(this.#folder.segments, damaged, this.#maxDamagedBytes);
     this.damagedFiles = kept.names.length;
     this.#state.otherBytes = kept.bytes + this.blobBytes;
