@@ -9,7 +9,7 @@
 import { Packr, RESERVE_START_SPACE } from 'msgpackr';
 import { ProfileCacheError } from '../errors.ts';
 import { corrupt } from './corrupt.ts';
-import { ProfileWalk, tooLarge } from './profile-walk.ts';
+import { ProfileWalk, tooLarge, workAllowed } from './profile-walk.ts';
 import { ShapeIndex } from './shape-index.ts';
 import { SCHEMA_INLINE, SCHEMA_PORTABLE, type StructureTable, type StructureTables } from './structure-tables.ts';
 import { PREFIX, PREFIX_BYTES, PREFIX_MAPS, PREFIX_UNICODE, ValueReader } from './value-reader.ts';
@@ -85,6 +85,10 @@ export class ProfileCodec {
       bytes[1] = flags;
     }
     if (bytes.length > this.#maxBytes) throw tooLarge(bytes.length, this.#maxBytes);
+    const allowed = workAllowed(bytes.length);
+    if (this.#walk.work > allowed) {
+      throw new ProfileCacheError('ERR_PROFILE_TOO_LARGE', `the profile holds ${this.#walk.work} objects and fields, over ${allowed} for its ${bytes.length} bytes; keep long lists of tiny objects as arrays of numbers`, { path: '' });
+    }
     return { bytes, schemaId };
   }
 

@@ -15,6 +15,11 @@ import { RESERVED_KEYS, shapeKey } from './table-bytes.ts';
 export const MAX_DEPTH = 100;
 /** A bigint takes at most so many bits; more are data, not a number. */
 export const MAX_BIGINT_BITS = 8_192;
+/**
+ * Objects, arrays, Dates and the like, and fields written out with their names, for a profile of so many bytes. A profile holds
+ * far fewer; bytes made to cost time and memory (an empty object takes one byte and 56 in memory) hold more.
+ */
+export const workAllowed = (encodedBytes: number): number => 16_384 + (encodedBytes >> 2);
 const BIGINT_LIMIT = 1n << BigInt(MAX_BIGINT_BITS - 1);
 // oxlint-disable-next-line no-control-regex
 const NOT_ASCII = /[^\x00-\x7f]/;
@@ -36,6 +41,8 @@ export class ProfileWalk {
   hasMap = false;
   /** Some string, or a field name that is written out, is not ASCII. */
   hasUnicode = false;
+  /** What `workAllowed` bounds. */
+  work = 0;
   #objects = 0;
   #leastBytes = 0;
   /** Path of the first object with a field that msgpackr uses for itself. */
@@ -56,6 +63,7 @@ export class ProfileWalk {
     this.hasMap = false;
     this.hasUnicode = false;
     this.#reservedAt = undefined;
+    this.work = 0;
     this.#objects = 0;
     this.#leastBytes = 0;
     this.#index = index;
@@ -97,6 +105,7 @@ export class ProfileWalk {
     if (this.#leastBytes > this.#maxBytes) throw tooLarge(this.#leastBytes, this.#maxBytes);
     if (depth >= MAX_DEPTH) throw this.#tooDeep(depth);
     this.#containers[depth] = value;
+    this.work++;
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype) return this.#fields(value as Record<string, unknown>, depth, hint);
     if (Array.isArray(value)) return this.#elements(value, depth, hint);
@@ -150,6 +159,7 @@ export class ProfileWalk {
     // msgpackr goes by the constructor: a subclass with one of its own would be written as an object.
     if (this.#portable || map.constructor !== Map) throw this.#refuse(depth, this.#portable ? 'a Map (codec.format is portable)' : 'a subclass of Map');
     this.hasMap = true;
+    this.work += map.size;
     let i = 0;
     for (const [key, value] of map) {
       this.#way[depth] = i++;
@@ -184,6 +194,7 @@ export class ProfileWalk {
 
   /** Keys of a shape that is in a table were checked when the table was made. */
   #checkKeys(keys: readonly string[], depth: number): void {
+    this.work += keys.length;
     for (const key of keys) {
       this.#leastBytes += key.length;
       if (key === '__proto__') throw this.#refuse(depth, 'a key named __proto__');

@@ -19,7 +19,7 @@ export const MAX_TABLE_BYTES = 1024 * 1024;
 /** Largest object that may become a structure; larger ones are dictionaries. */
 export const MAX_KEYS_PER_STRUCTURE = 96;
 /**
- * Field names that are in no table: `__proto__` is refused everywhere, and msgpackr uses the other two for itself (it keeps the
+ * Field names that are in no table, beside those that begin with a digit: `__proto__` is refused everywhere, and msgpackr uses the other two for itself (it keeps the
  * keys of a shape under `__keys__` among the shape's continuations, and asks records for their hasOwnProperty).
  */
 export const RESERVED_KEYS: ReadonlySet<string> = new Set(['__proto__', '__keys__', 'hasOwnProperty']);
@@ -82,7 +82,7 @@ export function readTable(bytes: Uint8Array, maxStructures: number): { id: numbe
       } catch (error) {
         throw corrupt('structure table: a key is not UTF-8', 'schema', error);
       }
-      if (RESERVED_KEYS.has(key) || keys.has(key)) throw bad(`key ${JSON.stringify(key)}`);
+      if (RESERVED_KEYS.has(key) || /^\d/.test(key) || keys.has(key)) throw bad(`key ${JSON.stringify(key)}`);
       keys.add(key);
       at += length;
     }

@@ -10,7 +10,7 @@
  */
 import { corrupt } from './corrupt.ts';
 import { addTo, frozenDate, openMap, openSet, putInto } from './frozen-types.ts';
-import { MAX_BIGINT_BITS, MAX_DEPTH } from './profile-walk.ts';
+import { MAX_BIGINT_BITS, MAX_DEPTH, workAllowed } from './profile-walk.ts';
 
 /**
  * A structured value may begin with 0xc1, which begins no msgpack value, and a byte of flags. Without it, maps are objects and
@@ -38,6 +38,8 @@ let src: Uint8Array = new Uint8Array(0);
 let at = 0;
 let end = 0;
 let depth = 0;
+/** Containers, Dates and written-out fields that may still be made: see `workAllowed`. */
+let work = 0;
 let text = '';
 let textStart = 0;
 let textEnd = 0;
@@ -71,6 +73,7 @@ export class ValueReader {
     at = start;
     end = stop;
     depth = 0;
+    work = workAllowed(stop - start);
     textStart = textEnd = start;
     records = this.#records;
     portable = this.#portable;
@@ -215,13 +218,19 @@ function moveText(from: number, to: number): void {
 
 function readBinary(length: number): Uint8Array {
   if (length > end - at) throw cut();
+  spend(1);
   binary = true;
   at += length;
   // A copy, never a view: the caller may change it, and `src` is the cache's.
   return portable ? src.slice(at - length, at) : Buffer.from(src.slice(at - length, at).buffer);
 }
 
+function spend(units: number): void {
+  if ((work -= units) < 0) throw corrupt('more objects and fields than any profile of its size', 'value');
+}
+
 function enter(): void {
+  spend(1);
   if (++depth > MAX_DEPTH) throw corrupt(`more than ${MAX_DEPTH} levels`, 'value');
 }
 
@@ -238,6 +247,7 @@ function readArray(length: number): readonly unknown[] {
 function readMap(length: number): object {
   if (length * 2 > end - at) throw cut();
   enter();
+  spend(length);
   if (inline !== undefined) {
     const map = openMap();
     for (let i = 0; i < length; i++) putInto(map, read(), read());
@@ -245,9 +255,27 @@ function readMap(length: number): object {
     return freeze(map);
   }
   const object: Record<string, unknown> = {};
-  for (let i = 0; i < length; i++) object[readKey()] = read();
+  let sparse = false;
+  for (let i = 0; i < length; i++) {
+    const key = readKey();
+    if (!sparse && isIndex(key)) sparse = makeSparse(object);
+    object[key] = read();
+  }
   depth--;
   return freeze(object);
+}
+
+/** Whether the engine would hold room for all numbers up to this one: 4 KB for the six bytes of `{"322": 0}`. */
+function isIndex(key: string): boolean {
+  const first = key.charCodeAt(0);
+  return first >= 0x30 && first <= 0x39 && key.length >= 2 && key.length <= 4;
+}
+
+/** One far number, and the engine keeps this object's numbered fields in a table instead. */
+function makeSparse(object: Record<string, unknown>): true {
+  object[4_294_967_294] = 0;
+  delete object[4_294_967_294];
+  return true;
 }
 
 /**
@@ -305,8 +333,13 @@ function readRecord(token: number): object {
 
 function readInline(keys: readonly string[]): object {
   enter();
+  spend(keys.length);
   const object: Record<string, unknown> = {};
-  for (const key of keys) object[key] = read();
+  let sparse = false;
+  for (const key of keys) {
+    if (!sparse && isIndex(key)) sparse = makeSparse(object);
+    object[key] = read();
+  }
   depth--;
   return freeze(object);
 }
@@ -339,6 +372,7 @@ function readExtension(length: number): unknown {
     if (type === 0x73 && length === 1) return readSet();
     if (type === 0x42) return readBigInt(from, length);
     if (type === 0x74 && length >= 1 && src[from] === 1) {
+      spend(1);
       binary = true;
       return src.slice(from + 1, at);
     }
@@ -356,6 +390,7 @@ function readSet(): ReadonlySet<unknown> {
 
 /** The msgpack timestamp extension: 32, 64 or 96 bits; one byte stands for an invalid Date. */
 function readTimestamp(from: number, length: number): Date {
+  spend(1);
   const after = at;
   at = from;
   let ms: number;
