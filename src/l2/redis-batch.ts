@@ -91,22 +91,24 @@ export class BatchRun {
   }
 
   #dispatch(indices: readonly number[], attempt: number, single = false): void {
-    const plan = this.#plan;
     const bySlot = new Map<number, number[]>();
     for (const index of indices) {
       if (this.#settled[index]) continue;
-      const slot = this.#topology.standalone ? 0 : plan.slotOf(index);
+      const slot = this.#topology.standalone ? 0 : this.#plan.slotOf(index);
       const group = bySlot.get(slot);
       if (group) group.push(index);
       else bySlot.set(slot, [index]);
     }
-    for (const [slot, group] of bySlot) {
-      const node = plan.pick(slot);
-      if (!node) this.#fail(group, this.#nobody(slot));
-      else if (!node.usable && node.starting) this.#later(group, attempt + 1, FIRST_PAUSE_MS);
-      else if (!node.usable) this.#fail(group, unavailableError(node.name, node.lastError?.message || 'not connected'));
-      else for (const chunk of this.#chunks(group, single)) this.#send(chunk, node, attempt, false, false);
-    }
+    for (const [slot, group] of bySlot) this.#dispatchGroup(slot, group, attempt, single);
+  }
+
+  #dispatchGroup(slot: number, group: number[], attempt: number, single: boolean): void {
+    const node = this.#plan.pick(slot);
+    if (!node) this.#fail(group, this.#nobody(slot));
+    else if (!node.usable && node.starting) this.#later(group, attempt + 1, FIRST_PAUSE_MS);
+    else if (!node.usable) this.#fail(group, unavailableError(node.name, node.lastError?.message || 'not connected'));
+    else if (group.length === 1) this.#send(group, node, attempt, false, false);
+    else for (const chunk of this.#chunks(group, single)) this.#send(chunk, node, attempt, false, false);
   }
 
   #nobody(slot: number): ProfileCacheError {
@@ -142,7 +144,9 @@ export class BatchRun {
     if (!command) return this.#fail(indices, timeoutError(this.#timeoutMs, node.name));
     // ASKING holds for the next command of the connection, and nothing comes between two writes of one tick.
     if (asking) node.send('asking', []).catch(() => undefined); // The command behind it tells the same.
-    node.send(command.name, command.args).then(
+    node.dispatch(
+      command.name,
+      command.args,
       (reply) => {
         let rest: ReturnType<BatchPlan['take']>;
         try {
@@ -156,7 +160,7 @@ export class BatchRun {
         this.#settle(indices.filter((index) => !again.has(index)));
         this.#later(rest.again, attempt + 1, rest.pause ? pauseMs(attempt) : 0);
       },
-      (error: unknown) => this.#answerError(error, indices, node, attempt, asking, wholeScript),
+      (error) => this.#answerError(error, indices, node, attempt, asking, wholeScript),
     );
   }
 

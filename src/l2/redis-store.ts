@@ -194,8 +194,13 @@ export class RedisStore implements L2Store {
 
   async publish(event: string): Promise<void> {
     this.#requireOpen();
-    // Any node will do, the cluster passes it on: the first one that is usable.
-    await this.#counted(() => this.#single(keySlot(this.#context.channelName), 'publish', [this.#context.channelName, event]));
+    // Any node will do, the cluster passes it on. Always the same one while it can be used, so that events keep their order.
+    const slot = keySlot(this.#context.channelName);
+    const pick = () => {
+      const master = this.#topology.ownersOf(slot)?.master;
+      return master?.usable ? master : (this.#topology.nodes().find((node) => node.usable) ?? master);
+    };
+    await this.#counted(() => this.#single(slot, 'publish', [this.#context.channelName, event], pick));
   }
 
   async getBlob(name: string): Promise<Uint8Array | undefined> {
@@ -226,7 +231,7 @@ export class RedisStore implements L2Store {
   }
 
   /** One command for one slot, with the redirects and the deadline of a batch of one. */
-  async #single(slot: number, what: string | Script, args: Arg[]): Promise<unknown> {
+  async #single(slot: number, what: string | Script, args: Arg[], pick = () => this.#topology.ownersOf(slot)?.master): Promise<unknown> {
     let answer: unknown;
     let problem: ProfileCacheError | undefined;
     await new BatchRun(this.#topology, {
@@ -235,7 +240,7 @@ export class RedisStore implements L2Store {
       maxKeys: 1,
       maxBytes: Infinity,
       idempotent: what === 'get',
-      pick: () => this.#topology.ownersOf(slot)?.master,
+      pick,
       command: (_indices, _node, remainingMs, wholeScript) => {
         if (remainingMs <= 0) return undefined;
         if (typeof what === 'string') return { name: what, args };
