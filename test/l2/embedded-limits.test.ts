@@ -1,6 +1,6 @@
 /** A full disk, the size bound, expiry, and folders that are refused. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -77,7 +77,7 @@ describe.skipIf(!isMounted)('embedded store, disk full (a 24 MB tmpfs: skipped w
     const codes = new Set<string>();
     for (let batch = 0; batch < 300; batch++) {
       const writer = batch % 2 ? store : other;
-      const requests = Array.from({ length: 100 }, (_, i) => set(`w${(batch * 100 + i) % 25_000}`, batch + 1));
+      const requests = Array.from({ length: 25 }, (_, i) => set(`w${(batch * 25 + i) % 6_000}`, batch + 1, 4_000));
       for (const [i, outcome] of (await writer.setMany(requests)).entries()) {
         if (outcome.status === 'stored') written.set(requests[i].wallet, requests[i].version);
         else refused.add(requests[i].wallet);
@@ -85,19 +85,19 @@ describe.skipIf(!isMounted)('embedded store, disk full (a 24 MB tmpfs: skipped w
       }
     }
     expect([...codes]).toEqual(['ERR_L2_STORAGE']);
-    expect(refused.size).toBeGreaterThan(1_000);
-    expect(written.size).toBeGreaterThan(10_000);
-    await expectAll(store, written);
-    await expectAll(other, written);
+    expect(refused.size).toBeGreaterThan(500);
+    expect(written.size).toBeGreaterThan(2_500);
+    await expectAll(store, written, 4_000);
+    await expectAll(other, written, 4_000);
     // What was refused must not turn up later, nor for whoever opens the folder next.
     const never = [...refused].filter((wallet) => !written.has(wallet));
     const fresh = await open(path);
     for (const reader of [store, other, fresh]) expect((await reader.getMany(never)).every((outcome) => outcome.status === 'miss')).toBe(true);
-    await expectAll(fresh, written);
+    await expectAll(fresh, written, 4_000);
 
     rmSync(join(disk.path, 'ballast'));
     for (const [i, writer] of [store, other, fresh].entries()) expect(await writer.setMany([set(`resumed${i}`, 1)])).toEqual([{ status: 'stored' }]);
-    await expectAll(other, written);
+    await expectAll(other, written, 4_000);
   }, 60_000);
 
   it('keeps minFreeBytes free for the rest of the machine, and still takes tombstones', async () => {
@@ -180,16 +180,35 @@ describe('embedded store, bounds', () => {
     await expectAll(await open(folder.path, { maxBytes: 8 * MIB }), new Map([['stays', 1]]));
   });
 
-  it('an older record does not come back when the newer one has expired and its file is gone, nor after a restart', async () => {
+  it('an older record does not come back when the file of the expired tombstone is gone, nor after a restart', async () => {
+    const segments = join(folder.path, 'segments');
     const store = await open(folder.path, { maxBytes: 8 * MIB });
     await store.setMany([set('w', 1), ...Array.from({ length: 200 }, (_, i) => set(`filler${i}`, 1))]);
-    await store.deleteMany([{ wallet: 'w', version: 2, tombstone: tombstoneEnvelope('w', 2), tombstoneTtlMs: 1_000 }]);
+    const before = readdirSync(segments);
+    const other = await open(folder.path, { maxBytes: 8 * MIB });
+    await other.deleteMany([{ wallet: 'w', version: 2, tombstone: tombstoneEnvelope('w', 2), tombstoneTtlMs: 1_000 }]);
+    const [second] = readdirSync(segments).filter((file) => !before.includes(file));
+    await other.close();
+    skewMs = 200_000;
+    await until(() => !readdirSync(segments).some((file) => file.startsWith(second.slice(0, -'seg'.length))));
+    expect(readdirSync(segments)).toContain(before[0]);
+    expect(await store.getMany(['w'])).toEqual([{ status: 'miss' }]);
     await store.close();
-    skewMs = 10_000;
-    const next = await open(folder.path, { maxBytes: 8 * MIB });
-    expect(await next.getMany(['w'])).toEqual([{ status: 'miss' }]);
-    await next.close();
-    expect(await (await open(folder.path)).getMany(['w'])).toEqual([{ status: 'miss' }]);
+    expect(await (await open(folder.path)).getMany(['w', 'filler0'])).toMatchObject([{ status: 'miss' }, { status: 'hit' }]);
+  });
+
+  it('a writer whose file is taken for cleaning writes again into another one', async () => {
+    const segments = join(folder.path, 'segments');
+    const store = await open(folder.path);
+    await store.setMany([set('w', 1)]);
+    const [file] = readdirSync(segments);
+    const taken = file.replace('.seg', '.take-0123456789abcdef');
+    renameSync(join(segments, file), join(segments, taken));
+    // Too late for the cleaner, who has read the file to its end by now.
+    expect(await store.setMany([set('late', 1)])).toEqual([{ status: 'stored' }]);
+    rmSync(join(segments, taken));
+    expect((await store.getMany(['late', 'w'])).map((outcome) => outcome.status)).toEqual(['hit', 'miss']);
+    await expectAll(await open(folder.path), new Map([['late', 1]]));
   });
 
   it('a clear() holds after a restart, and for a handle that was open', async () => {
