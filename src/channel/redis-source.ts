@@ -10,7 +10,7 @@ import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProfileCacheError } from '../errors.ts';
 import { connectionOptions } from '../l2/redis-node.ts';
-import { isAuthError, parseAddress, replyError } from '../l2/redis-errors.ts';
+import { isAuthError, parseAddress, replyError, safeText } from '../l2/redis-errors.ts';
 import { NoAnswer, withTimeout } from '../l2/redis-topology.ts';
 import type { RedisL2Options } from '../options.ts';
 import type { ChannelListener, ChannelSource } from './source.ts';
@@ -74,7 +74,7 @@ export class RedisSource implements ChannelSource {
       const at = this.#options.nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
       if (isAuthError(problem)) throw replyError(problem.message, at);
       if (this.#closed || performance.now() > deadlineMs) {
-        throw new ProfileCacheError('ERR_L2_CONNECT', `no redis node took the subscription to ${this.#context.channelName} (${problem.message}); nodes: ${at}; start a local one with: profilecache cluster up`, { option: 'l2.nodes', node: at });
+        throw new ProfileCacheError('ERR_L2_CONNECT', `no redis node took the subscription to ${this.#context.channelName} (${safeText(problem)}); nodes: ${at}; start a local one with: profilecache cluster up`, { option: 'l2.nodes', node: at });
       }
       await this.#pause(attempt);
     }
@@ -106,7 +106,7 @@ export class RedisSource implements ChannelSource {
     redis.on('messageBuffer', (_channel: Buffer, message: Buffer) => {
       if (redis === this.#redis && message.length <= MAX_MESSAGE_BYTES) this.#listener?.onMessage(message.toString('utf8'));
     });
-    redis.once('end', () => this.#lost(redis, problem?.message ?? 'connection closed'));
+    redis.once('end', () => this.#lost(redis, problem === undefined ? 'connection closed' : safeText(problem)));
     if (redis.status === 'end') this.#lost(redis, 'connection closed');
     else this.#watch(redis);
     return undefined;

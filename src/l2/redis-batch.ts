@@ -148,6 +148,8 @@ export class BatchRun {
       command.name,
       command.args,
       (reply) => {
+        // Late: the caller has its outcomes, and they stay as they are.
+        if (this.#open === 0) return;
         let rest: ReturnType<BatchPlan['take']>;
         try {
           rest = this.#plan.take(indices, reply, node);
@@ -165,6 +167,7 @@ export class BatchRun {
   }
 
   #answerError(error: unknown, indices: readonly number[], node: RedisNode, attempt: number, asking: boolean, wholeScript: boolean): void {
+    if (this.#open === 0) return;
     const verdict = verdictOf(error, node.name);
     switch (verdict.kind) {
       case 'moved':

@@ -47,9 +47,15 @@ export function verdictOf(error: unknown, node: string): Verdict {
   return { kind: 'fatal', error: replyError(message, node) };
 }
 
+/** The text of an error, without the arguments of the command: of AUTH they are the user and the password. */
+export function safeText(error: unknown): string {
+  const text = error instanceof Error ? error.message || ((error as NodeJS.ErrnoException).code ?? error.name) : String(error);
+  return text.replace(/,? *with args beginning with:.*$/s, '').slice(0, 200);
+}
+
 /** ERR_L2_AUTH where Redis refused the user or a permission, else ERR_L2_UNAVAILABLE. */
 export function replyError(message: string, node: string): ProfileCacheError {
-  const text = message.slice(0, 200);
+  const text = safeText(message);
   if (AUTH.test(message)) {
     return new ProfileCacheError('ERR_L2_AUTH', `redis node ${node} refused: ${text}; check l2.username, l2.password and the ACL of that user (native-notes/redis-cluster.md lists what it needs)`, { node, option: 'l2.password' });
   }

@@ -7,7 +7,7 @@ import type { RedisNode } from './redis-node.ts';
 import type { RedisTopology } from './redis-topology.ts';
 import { withTimeout } from './redis-topology.ts';
 import { SLOT_COUNT } from './slots.ts';
-import { parseAddress } from './redis-errors.ts';
+import { parseAddress, safeText } from './redis-errors.ts';
 
 interface Listed {
   host: string;
@@ -43,7 +43,7 @@ async function nodeHealth(name: string, node: RedisNode | undefined, listed: Lis
     await withTimeout(node.ask('ping', []), timeoutMs);
     return { ...base, reachable: true, latencyMs: performance.now() - startMs };
   } catch (error) {
-    return { ...base, reachable: false, error: error instanceof Error ? error.message : String(error) };
+    return { ...base, reachable: false, error: safeText(error) };
   }
 }
 

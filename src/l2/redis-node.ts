@@ -11,6 +11,7 @@ import type { RedisOptions } from 'ioredis';
 import { EventEmitter } from 'node:events';
 import { systemClock } from '../clock.ts';
 import type { RedisL2Options } from '../options.ts';
+import { safeText } from './redis-errors.ts';
 
 const RECONNECT_MIN_MS = 30;
 const RECONNECT_MAX_MS = 1_000;
@@ -39,7 +40,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
   readonly host: string;
   readonly port: number;
   readonly name: string;
-  /** Last thing that went wrong with the connection, kept until it is usable again. */
+  /** Last thing that went wrong with the connection, kept until it is usable again; text alone, fit for people. */
   lastError: Error | undefined;
   /** Connections that were refused or lost since the last usable one. */
   failures = 0;
@@ -74,7 +75,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
       retryStrategy: (times) => Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** Math.min(times, 10) * (0.5 + Math.random() / 2)),
     });
     this.#redis.on('error', (error) => {
-      this.lastError = error;
+      this.lastError = new Error(safeText(error));
     });
     this.#redis.on('connecting', () => {
       this.#streamSinceMs = systemClock.monotonicMs();
@@ -194,7 +195,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     try {
       await this.syncClock();
     } catch (error) {
-      this.lastError = error as Error;
+      this.lastError = new Error(safeText(error));
       // NOPERM for TIME or a lost connection: the next round tries again.
       if (epoch === this.#epoch) this.#redis.stream?.destroy();
       return;

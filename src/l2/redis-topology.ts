@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProfileCacheError } from '../errors.ts';
 import type { RedisL2Options } from '../options.ts';
-import { isAuthError, replyError, unavailableError } from './redis-errors.ts';
+import { isAuthError, replyError, safeText, unavailableError } from './redis-errors.ts';
 import { RedisNode } from './redis-node.ts';
 import { SLOT_COUNT } from './slots.ts';
 
@@ -111,7 +111,7 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
 
   #connectError(cause: Error | undefined): ProfileCacheError {
     const nodes = this.#options.redis.nodes.map((node) => `${node.host}:${node.port}`).join(', ');
-    const why = cause === undefined ? `no answer within ${this.#options.connectTimeoutMs} ms` : cause.message || (cause as NodeJS.ErrnoException).code;
+    const why = cause === undefined ? `no answer within ${this.#options.connectTimeoutMs} ms` : safeText(cause);
     return new ProfileCacheError('ERR_L2_CONNECT', `no redis node could be reached at ${nodes} (${why}); start a local one with: profilecache cluster up, or correct l2.nodes`, { option: 'l2.nodes', node: nodes });
   }
 
@@ -183,7 +183,7 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
         problem = error as Error;
       }
     }
-    throw unavailableError(usable[0]?.name ?? 'any', problem?.message ?? 'no slots are assigned yet');
+    throw unavailableError(usable[0]?.name ?? 'any', problem === undefined ? 'no slots are assigned yet' : safeText(problem));
   }
 
   #becomeStandalone(node: RedisNode | undefined): void {

@@ -55,6 +55,27 @@ describe('opening a Redis store', () => {
     expect(performance.now() - startMs).toBeLessThan(10_000);
   });
 
+  it('a server that quotes our AUTH in its error does not get the password into ours', async () => {
+    const quote = `-ERR unknown command 'auth', with args beginning with: '${SECRET}' \r\n`;
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => undefined).on('data', () => socket.write(quote));
+    }).listen(0, '127.0.0.1');
+    closers.push(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    await until('the server to listen', () => server.listening);
+    const options = redisOptions([{ host: '127.0.0.1', port: (server.address() as AddressInfo).port }], { password: SECRET });
+    expect((await openError(options, 400)).message).toMatch(/unknown command/);
+    const source = new RedisSource(options, { ...testContext, connectTimeoutMs: 400 });
+    const error = await source.start({ onMessage: () => undefined, onGap: () => undefined }).then(() => undefined, (problem: unknown) => problem);
+    await source.close();
+    expect(error).toBeInstanceOf(ProfileCacheError);
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(SECRET);
+  });
+
   it('one node of the list away: the others serve', async () => {
     const store = await openStore(redisOptions([{ host: '127.0.0.1', port: 1 }, inject('redisCluster').nodes[3]]));
     closers.push(() => store.close());

@@ -68,6 +68,24 @@ describe('a Redis that hangs', () => {
   });
 });
 
+describe('an answer that comes too late', () => {
+  it('changes nothing in the outcomes that were given', async () => {
+    const server = await startStandalone({ port: STANDALONE_PORT });
+    closers.push(() => server.stop());
+    const store = await openStore(redisOptions([server]), { commandTimeoutMs: TIMEOUT_MS });
+    closers.push(() => store.close());
+    await store.setMany([set('w', 1)]);
+    process.kill(server.pid, 'SIGSTOP');
+    const [reads, writes] = await Promise.all([store.getMany(['w', 'x']), store.setMany([set('w', 2)])]).finally(() => process.kill(server.pid, 'SIGCONT'));
+    expect([...reads, ...writes].map(({ status }) => status)).toEqual(['failed', 'failed', 'failed']);
+    // The connection still stands, and the answers are on their way.
+    await until('the store to be back', async () => (await store.getMany(['w']))[0].status === 'hit');
+    await sleep(100);
+    expect([...reads, ...writes].map(({ status }) => status)).toEqual(['failed', 'failed', 'failed']);
+    expect(Buffer.compare((await store.getMany(['w'])).map((outcome) => (outcome.status === 'hit' ? outcome.envelope : new Uint8Array(0)))[0], envelope('w', 1))).toBe(0);
+  });
+});
+
 describe('a cluster that loses nodes', () => {
   let cluster: LocalCluster;
   let store: RedisStore;
