@@ -24,8 +24,8 @@ export class Operation<T> {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // When this thread itself was blocked past the deadline, the answers lie unread in its ports while the timer is first in
-    // line: one turn of the event loop lets them in before the verdict.
+    // When this thread itself was blocked past the deadline (in the check phase), the timer comes before the answers that lie
+    // unread in its ports: a turn of the event loop lets them in before the verdict.
     this.#timer = setTimeout(() => setImmediate(() => this.#settled || onDeadline()), timeoutMs);
   }
 

@@ -226,9 +226,10 @@ describe('deadlines', () => {
     try {
       await client.setMany([write('w')]);
       await fetchAll(client, ['w']);
+      // From the check phase: the timers come next, and the messages only after them.
+      await new Promise((resolve) => setImmediate(resolve));
       const read = fetchAll(client, ['w']);
-      // Let the task be posted, then hold the thread for longer than the deadline.
-      await sleep(1);
+      // The task is posted; the answer comes while this thread is held for longer than the deadline.
       const until = performance.now() + 500;
       while (performance.now() < until);
       expect((await read).found).toBe(1);
@@ -310,6 +311,16 @@ describe('open and close', () => {
     expect(performance.now() - startMs).toBeLessThan(3_000);
     expect((await read).failed.size).toBe(1);
   });
+});
+
+test('a task that close cuts off is not tried again: that would bring the pool back to life', async () => {
+  const before = threadsAlive();
+  const { client } = await openOnMemory({ l2TimeoutMs: 10_000 }, { limits: { drainTimeoutMs: 200, closeStoreTimeoutMs: 200 } });
+  const read = fetchAll(client, ['hang:a']);
+  await client.close();
+  expect((await read).failed.get('hang:a')).toMatchObject({ code: 'ERR_CLOSED' });
+  await sleep(300);
+  expect(threadsAlive()).toBe(before);
 });
 
 /** Message ports of worker threads keep no trace once their threads have ended. */
