@@ -24,7 +24,7 @@ const RETRY_MIN_MS = 20;
 const RETRY_MAX_MS = 500;
 /** The other nodes are looked up again after this time. */
 const NODES_REFRESH_MS = 10_000;
-/** Longer messages are not ours, and are dropped before anything is made of them. */
+/** Longer messages are not ours: only this much of one is made a text, for the reader to refuse and count. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 
 export interface RedisSourceContext {
@@ -104,7 +104,7 @@ export class RedisSource implements ChannelSource {
     this.#redis = redis;
     this.#current = address;
     redis.on('messageBuffer', (_channel: Buffer, message: Buffer) => {
-      if (redis === this.#redis && message.length <= MAX_MESSAGE_BYTES) this.#listener?.onMessage(message.toString('utf8'));
+      if (redis === this.#redis) this.#listener?.onMessage(message.toString('utf8', 0, MAX_MESSAGE_BYTES));
     });
     redis.once('end', () => this.#lost(redis, problem === undefined ? 'connection closed' : safeText(problem)));
     if (redis.status === 'end') this.#lost(redis, 'connection closed');

@@ -4,6 +4,7 @@
  */
 import type { ProfileCacheError } from '../errors.ts';
 import type { StoreHealth } from '../l2/store.ts';
+import type { L2ClientStats } from '../workers-pool/l2-client.ts';
 import type { EncodedUpdate, UpdateResult } from './write-path.ts';
 
 export interface FetchReport {
@@ -29,6 +30,8 @@ export interface CacheHealth {
   l1: { profiles: number; maxProfiles: number; bytes: number; maxBytes: number; threads: number };
   /** Undefined for `none:`. `up` is false while the breaker is open. */
   l2?: StoreHealth & { up: boolean; queuedWrites: number };
+  /** The I/O worker threads; undefined for `none:`. */
+  workers?: L2ClientStats;
   channel: { enabled: boolean; listening: boolean };
 }
 

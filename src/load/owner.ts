@@ -183,7 +183,7 @@ export class Owner implements Backend {
     const channelHealth = { enabled: channel !== undefined, listening: this.listening };
     if (client === undefined) return { l1, channel: channelHealth };
     const store = await client.health();
-    return { l1, l2: { ...store, up: this.breaker?.open !== true, queuedWrites: this.writes.queue.size }, channel: channelHealth };
+    return { l1, l2: { ...store, up: this.breaker?.open !== true, queuedWrites: this.writes.queue.size }, workers: client.stats(), channel: channelHealth };
   }
 
   get queuedWrites(): number {
