@@ -115,6 +115,19 @@ describe('embedded source', () => {
     expect(gaps.length).toBeGreaterThan(0);
   });
 
+  it('tells of a gap when a writer came, went, and was evicted by another between two looks', async () => {
+    const brief = await open({ maxBytes: 1024 * 1024 });
+    const store = await open({ maxBytes: 1024 * 1024 });
+    await store.publish('known');
+    const { source, messages, gaps } = await listen();
+    await brief.publish('lost');
+    await brief.close();
+    for (let i = 0; i < 30; i++) await store.setMany(Array.from({ length: 40 }, (_, k) => ({ ...set(`w${i}-${k}`, 1, '', 1_000), event: undefined })));
+    source.poll();
+    expect(messages).toEqual([]);
+    expect(gaps).toContain('a file of the log was removed that may not have been read');
+  });
+
   it('reads a file to its end when it is removed after it was opened', async () => {
     const store = await open();
     await store.publish('first');
