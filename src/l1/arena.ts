@@ -103,10 +103,13 @@ export class Arena {
 
   private openNext(): boolean {
     // One free segment is kept for compaction, or it could not go on.
+    // Gain is counted against the most room seen: with records too large to pack, room can go down and up again for ever.
+    let mostRoomBytes = this.roomBytes();
     for (let fruitless = 0; this.free.length < 2; ) {
-      const roomBytes = this.roomBytes();
       if (fruitless > MAX_FRUITLESS_VICTIMS || !this.compact(Infinity)) return false;
-      fruitless = this.roomBytes() - roomBytes < this.region.segmentBytes / 64 ? fruitless + 1 : 0;
+      const gained = this.roomBytes() - mostRoomBytes >= this.region.segmentBytes / 64;
+      fruitless = gained ? 0 : fruitless + 1;
+      if (gained) mostRoomBytes = this.roomBytes();
     }
     this.sealed.add(this.open);
     this.open = this.takeFree();
