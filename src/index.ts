@@ -8,7 +8,7 @@ export type { CacheHandle } from './handle.ts';
 export type { CacheHealth } from './load/backend.ts';
 export type { EntryInfo } from './load/thread-cache.ts';
 export type { UpdateResult } from './load/write-path.ts';
-export type { CacheStats } from './stats/report.ts';
+export type { CacheStats } from './load/stats.ts';
 export type { NodeHealth, StoreHealth } from './l2/store.ts';
 export { ERROR_CODES, ProfileCacheError, UpdateRefusedError } from './errors.ts';
 export type { ErrorCode } from './errors.ts';

@@ -14,7 +14,7 @@ import type { EncodedUpdate, UpdateResult } from './load/write-path.ts';
 import { openAttached, openOwner, type CacheParts } from './open.ts';
 import type { ProfileCacheOptions } from './options.ts';
 import { COUNTER } from './stats/metrics.ts';
-import { collectStats, type CacheStats } from './stats/report.ts';
+import { collectStats, type CacheStats } from './load/stats.ts';
 
 /** A change that was seen: by this process (`local`) or over the update channel (`remote`). */
 export type ProfileChange = Change;

@@ -18,6 +18,8 @@ import type { StructureSync } from './structure-sync.ts';
 import type { VersionClock } from './version.ts';
 
 export interface RecordSource {
+  /** Cuts a long list so that what travels in one command stays together. */
+  inParts(wallets: readonly string[], partWallets: number): readonly string[][];
   fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void): Promise<FetchResult>;
 }
 
@@ -62,10 +64,11 @@ export class ReadPath {
     if (wallets.length <= PART_WALLETS) return this.fetchPart(wallets, visitor);
     // Each part has its own deadline; as soon as L2 is known to be down, the parts that are left fail at once.
     const failed = new Map<string, ProfileCacheError>();
+    const parts = this.source.inParts(wallets, PART_WALLETS);
     let next = 0;
     const lane = async () => {
-      while (next < wallets.length) {
-        const part = wallets.slice(next, (next += PART_WALLETS));
+      while (next < parts.length) {
+        const part = parts[next++];
         for (const [wallet, error] of (await this.fetchPart(part, visitor)).failed) failed.set(wallet, error);
       }
     };

@@ -2,7 +2,7 @@
 import { HEADER } from '../l1/layout.ts';
 import type { Region } from '../l1/region.ts';
 import { claimedRows, sumCounters } from '../l1/thread-row.ts';
-import { COUNTER, COUNTERS, type CounterName } from './metrics.ts';
+import { COUNTER, COUNTERS, type CounterName } from '../stats/metrics.ts';
 
 export type CacheStats = Record<CounterName, number> & {
   /** (l1Hits + l2Hits) / reads, 0..1; 0 before the first read. */
