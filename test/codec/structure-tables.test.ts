@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { SCHEMA_INLINE, StructureTables } from '../../src/codec/structure-tables.ts';
+import { ShapeLearner } from '../../src/codec/shape-learner.ts';
 import { MAX_KEYS_PER_STRUCTURE, writeTable } from '../../src/codec/table-bytes.ts';
 import { sampleProfile } from './sample-profile.ts';
 import { expectError, expectSame, newCodec, roundTrip } from './support.ts';
@@ -117,6 +118,19 @@ describe('dictionaries are not learned', () => {
     const codec = newCodec('structured', tables);
     for (let i = 0; i < 50; i++) codec.encode({ w: { [base58(i)]: { amount: 1, count: 2 } } });
     expect(tables.current!.structures).toContainEqual(['amount', 'count']);
+  });
+
+  it('a place that shows ever new shapes teaches nothing any more, not even those it shows again', () => {
+    const learner = new ShapeLearner();
+    learner.noteAdopted();
+    const note = (i: number) => learner.note('.tokens', `1:T${i}`, [`T${i}`]);
+    for (let i = 0; i < 64; i++) expect(note(i)).toBe(true);
+    expect(note(64)).toBe(false);
+    for (let i = 0; i < 64; i++) expect(note(i)).toBe(false);
+    expect(learner.takeReady()).toEqual([]);
+    expect(learner.note('.elsewhere', '1:a', ['a'])).toBe(true);
+    learner.note('.elsewhere', '1:a', ['a']);
+    expect(learner.takeReady()).toEqual([['a']]);
   });
 
   it('memory does not grow with distinct shapes', () => {

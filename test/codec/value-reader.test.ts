@@ -128,6 +128,9 @@ describe('what no encoder of ours writes is refused', () => {
     const { id } = tables.add(writeTable([['a']]).bytes);
     expectSame(newCodec('structured', tables).decode(hex('40 05'), 0, 2, id), { a: 5 });
     expectError(() => newCodec('structured', tables).decode(hex('41 05'), 0, 2, id), 'ERR_L2_CORRUPT', 'value');
+    // Nor may the value define a structure of the table anew.
+    const redefined = hex('c101 d47240 91a162 05');
+    expectError(() => newCodec('structured', tables).decode(redefined, 0, redefined.length, id), 'ERR_L2_CORRUPT', 'value');
   });
 
   it('what is refused leaves nothing behind', () => {
