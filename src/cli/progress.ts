@@ -1,0 +1,137 @@
+/** Progress on stderr: a bar on a terminal, an occasional line in a pipe, nothing when told to be quiet. */
+import { SingleBar } from 'cli-progress';
+import { bytes, count, duration } from './format.ts';
+
+export type ProgressMode = 'bar' | 'lines' | 'off';
+
+/** In a pipe a stage says something when it ends, and at most this often before. */
+const LINE_EVERY_MS = 2_000;
+const BAR_CHARS = 24;
+const NAME_CHARS = 20;
+const FRAMES_PER_SECOND = 12;
+
+export interface StageOptions {
+  name: string;
+  /** Null where the end is not known. */
+  total: number | null;
+  unit?: 'count' | 'bytes';
+}
+
+export interface Stage {
+  update(done: number, detail?: string, total?: number | null): void;
+  /** Idempotent. `detail` stands at the end of the line that stays. */
+  end(detail?: string): void;
+}
+
+const SILENT: Stage = { update() {}, end() {} };
+
+export class Progress {
+  readonly #mode: ProgressMode;
+  readonly #stream: NodeJS.WritableStream;
+  #current: Stage | undefined;
+
+  constructor(mode: ProgressMode, stream: NodeJS.WritableStream = process.stderr) {
+    this.#mode = mode;
+    this.#stream = stream;
+  }
+
+  stage(options: StageOptions): Stage {
+    if (this.#mode === 'off') return SILENT;
+    this.endStage();
+    const stage = this.#mode === 'bar' ? barStage(options, this.#stream) : lineStage(options, this.#stream);
+    this.#current = stage;
+    return stage;
+  }
+
+  /** Before anything else is written to the terminal, and when a command fails in the middle of a stage. */
+  endStage(): void {
+    this.#current?.end('stopped');
+    this.#current = undefined;
+  }
+
+  /** A line of its own that does not tear a bar: the bar draws itself anew below it. */
+  line(text: string): void {
+    if (this.#mode === 'bar') this.#stream.write('\r\u001b[K');
+    this.#stream.write(`${text}\n`);
+  }
+}
+
+const amount = (value: number, unit: StageOptions['unit']): string => (unit === 'bytes' ? bytes(value) : count(value));
+
+function barStage({ name, total, unit }: StageOptions, stream: NodeJS.WritableStream): Stage {
+  const startedMs = performance.now();
+  const unicode = /utf-?8/i.test(process.env.LC_ALL || process.env.LC_CTYPE || process.env.LANG || '');
+  let detail = '';
+  let known = total !== null;
+  const bar = new SingleBar({
+    stream,
+    fps: FRAMES_PER_SECOND,
+    hideCursor: true,
+    // Ctrl-C is ours to answer.
+    gracefulExit: false,
+    // A line that is wider than the terminal would leave its ends behind at every frame.
+    linewrap: false,
+    barCompleteChar: unicode ? '\u2588' : '#',
+    barIncompleteChar: unicode ? '\u2591' : '-',
+    format: (options, params) => {
+      const filled = Math.round((known ? params.progress : 0) * BAR_CHARS);
+      const drawn = (options.barCompleteChar ?? '#').repeat(filled) + (options.barIncompleteChar ?? '-').repeat(BAR_CHARS - filled);
+      const share = known ? `${Math.floor(params.progress * 100)}%`.padStart(4) : '    ';
+      const of = known ? `${amount(params.value, unit)} / ${amount(params.total, unit)}  ` : params.value > 0 ? `${amount(params.value, unit)}  ` : '';
+      return `  ${name.padEnd(NAME_CHARS)} ${drawn} ${share}  ${of}${detail}`;
+    },
+  });
+  bar.start(total ?? 1, 0);
+  let ended = false;
+  let last = 0;
+  return {
+    update(done, text, newTotal) {
+      if (ended) return;
+      if (newTotal !== undefined && newTotal !== null) {
+        known = true;
+        bar.setTotal(newTotal);
+      }
+      if (text !== undefined) detail = text;
+      last = done;
+      bar.update(done);
+    },
+    end(text) {
+      if (ended) return;
+      ended = true;
+      detail = `${text ?? detail}${(text ?? detail) === '' ? '' : '  '}${duration(performance.now() - startedMs)}`;
+      bar.update(last);
+      bar.stop();
+    },
+  };
+}
+
+function lineStage({ name, total, unit }: StageOptions, stream: NodeJS.WritableStream): Stage {
+  const startedMs = performance.now();
+  let lastMs = startedMs;
+  let known = total;
+  let last = 0;
+  let detail = '';
+  let ended = false;
+  const say = (suffix: string) => {
+    const of = known === null || known === last ? '' : ` of ${amount(known, unit)}`;
+    const facts = [known === null && last === 0 ? '' : `${amount(last, unit)}${of}`, detail].filter((fact) => fact !== '');
+    stream.write(`${name}: ${facts.join(', ')}${suffix}\n`);
+  };
+  return {
+    update(done, text, newTotal) {
+      if (ended) return;
+      last = done;
+      detail = text ?? detail;
+      known = newTotal ?? known;
+      if (performance.now() - lastMs < LINE_EVERY_MS) return;
+      lastMs = performance.now();
+      say('');
+    },
+    end(text) {
+      if (ended) return;
+      ended = true;
+      detail = text ?? detail;
+      say(` (${duration(performance.now() - startedMs)})`);
+    },
+  };
+}
