@@ -143,9 +143,9 @@ describe('embedded store, bounds', () => {
   it('rewriting the same keys for ever loses none of them: what was overtaken makes room first', async () => {
     const store = await open(folder.path, { maxBytes: 2 * MIB });
     const written = new Map<string, number>();
-    for (let version = 1; version <= 120; version++) {
-      // Every fifth is written once, the others at odd times: hardly a file is ever quite empty.
-      const requests = Array.from({ length: 300 }, (_, i) => set(`w${i}`, version)).filter((_, i) => version === 1 || (i % 5 !== 0 && (i * 7 + version * 13) % 11 < 3));
+    for (let version = 1; version <= 800; version++) {
+      // From every time to hardly ever: no file is ever quite empty.
+      const requests = Array.from({ length: 300 }, (_, i) => set(`w${i}`, version)).filter((_, i) => version === 1 || version % (1 + (i % 200)) === 0);
       expect((await store.setMany(requests)).every((outcome) => outcome.status === 'stored')).toBe(true);
       for (const { wallet } of requests) written.set(wallet, version);
     }
