@@ -1,0 +1,111 @@
+/**
+ * A reader thread over the built L1: reads random wallets and judges every answer by what the owner had acknowledged before.
+ * Plain JavaScript, so that the same code runs under any loader; `broken` makes the reader wrong on purpose, for the canary.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+
+const { dist, buffer, shared, wallets, seed, broken, nearShare } = workerData;
+const [{ openRegion }, { L1Reader }, { WalletKey }, layout, { probe }] = await Promise.all(
+  ['region', 'reader', 'wallet-key', 'layout', 'index-cells'].map((name) => import(`${dist}/l1/${name}.js`)),
+);
+const { RECORD, SLOT } = layout;
+const region = openRegion(buffer);
+const key = new WalletKey(region.hashKey0, region.hashKey1);
+/** Per wallet: newest acknowledged version, and the removals acknowledged. Then the control words. */
+const acked = new Float64Array(shared, 0, wallets);
+const removedUpTo = new Float64Array(shared, wallets * 8, wallets);
+const control = new Int32Array(shared, wallets * 16, 4);
+
+/** The reader without its closing check, or without its key compare; copies a little slower than the real one. */
+class BrokenReader extends L1Reader {
+  read(wanted, nowMs) {
+    let result = 'miss';
+    probe(region, wanted.hash, (slot) => {
+      const words = region.slotsStart / 4 + slot * SLOT.words;
+      const seq = Atomics.load(region.i32, words);
+      const offset = region.u32[words + SLOT.offset];
+      const slotVersion = region.u32[words + SLOT.version];
+      if (seq & 1 || offset === 0) return false;
+      const at = region.arenaStart + (offset - 1) * 8;
+      const keyBytes = region.u16[(at + RECORD.keyBytes) / 2];
+      const payloadBytes = region.u32[(at + RECORD.payloadBytes) / 4];
+      const payloadAt = at + RECORD.headerBytes + keyBytes;
+      if (payloadBytes > region.segmentBytes || payloadAt + payloadBytes > region.regionBytes) return false;
+      if (broken !== 'no-key') {
+        if (keyBytes !== wanted.length) return false;
+        for (let i = 0; i < keyBytes; i++) if (region.u8[at + RECORD.headerBytes + i] !== wanted.bytes[i]) return false;
+      }
+      const expiresAtMs = region.f64[(at + RECORD.expiresAtMs) / 8];
+      if (expiresAtMs <= nowMs) return false;
+      this.payload.set(region.u8.subarray(payloadAt, payloadAt + payloadBytes));
+      if (broken === 'no-key' && Atomics.load(region.i32, words) !== seq) return false;
+      Object.assign(this, { payloadBytes, slot, slotVersion, expiresAtMs, version: region.f64[(at + RECORD.version) / 8] });
+      result = 'hit';
+      return true;
+    });
+    return result;
+  }
+}
+const reader = broken ? new BrokenReader(region) : new L1Reader(region);
+
+const clock = performance.timeOrigin;
+const nowMs = () => clock + performance.now();
+let state = seed;
+const random = (below) => {
+  state ^= state << 13;
+  state ^= state >>> 17;
+  state ^= state << 5;
+  return (state >>> 0) % below;
+};
+const counts = { reads: 0, hits: 0, misses: 0, expired: 0, contended: 0, nearHits: 0, maxReadMs: 0, versions: 0 };
+const faults = [];
+const fault = (what, wallet) => {
+  if (faults.length < 5) faults.push(`${what}: wallet ${wallet}`);
+  Atomics.store(control, 1, 1);
+};
+const near = new Map();
+
+/** Every word of the payload is (wallet, version low): whose it is and whether it is of one piece. */
+function judge(wallet, floor, removed) {
+  const payload = new Uint32Array(reader.payload.buffer, reader.payload.byteOffset, reader.payloadBytes >>> 2);
+  const version = reader.version;
+  for (let i = 0; i < payload.length; i += 2) {
+    if (payload[i] !== wallet) return fault(`foreign payload (${payload[i]} at word ${i})`, wallet);
+    if (payload[i + 1] !== version) return fault(`torn payload (${payload[i + 1]} of version ${version})`, wallet);
+  }
+  if (version < floor) return fault(`version ${version} after ${floor} was acknowledged`, wallet);
+  if (version <= removed) return fault(`version ${version} after its removal was acknowledged`, wallet);
+  if (reader.expiresAtMs <= judge.nowMs) return fault('expired', wallet);
+}
+
+Atomics.add(control, 2, 1);
+Atomics.notify(control, 2);
+while (Atomics.load(control, 0) === 0 && Atomics.load(control, 1) === 0) {
+  for (let i = 0; i < 256; i++) {
+    // Hot and cold wallets.
+    const wallet = random(4) === 0 ? random(wallets) : random(Math.min(32, wallets));
+    // An atomic load of the owner's tick orders the table's plain loads behind it.
+    Atomics.load(control, 3);
+    const floor = acked[wallet];
+    const removed = removedUpTo[wallet];
+    const started = nowMs();
+    judge.nowMs = started;
+    const entry = near.get(wallet);
+    if (entry && entry.expiresAtMs > started && reader.stands(entry.slot, entry.slotVersion)) {
+      counts.nearHits++;
+      if (entry.version < floor || entry.version <= removed) fault(`near cache: version ${entry.version} after ${Math.max(floor, removed)} was acknowledged`, wallet);
+      if (random(100) < nearShare) continue;
+    }
+    const result = reader.read(key.set(`wallet-${wallet}`), started);
+    counts.reads++;
+    const tookMs = nowMs() - started;
+    if (tookMs > counts.maxReadMs) counts.maxReadMs = tookMs;
+    if (result === 'hit') {
+      counts.hits++;
+      judge(wallet, floor, removed);
+      near.set(wallet, { slot: reader.slot, slotVersion: reader.slotVersion, version: reader.version, expiresAtMs: reader.expiresAtMs });
+    } else if (result === 'miss') counts.misses++;
+    else counts[result]++;
+  }
+}
+parentPort.postMessage({ counts, faults });
