@@ -95,6 +95,11 @@ describe('duplicates', () => {
     expect(report).toMatchObject({ trades: 2, duplicates: 1 });
   });
 
+  test('thousands of rows that differ by their signature alone: near neighbours in the hash table are compared whole', async () => {
+    const rows = Array.from({ length: 5_000 }, (_, i) => buy('w', 'M', 0, 1, { signature: `s${i}` }));
+    expect((await loadTrades(rows)).report).toMatchObject({ trades: 5_000, duplicates: 0 });
+  });
+
   test('across the growth of the columns', async () => {
     const rows = Array.from({ length: 5_000 }, (_, i) => buy(`w${i % 70}`, `M${i % 11}`, i));
     expect((await loadTrades([...rows, ...rows])).report).toMatchObject({ trades: 5_000, duplicates: 5_000 });
