@@ -168,6 +168,8 @@ class RunningCluster implements LocalCluster {
         'cluster-require-full-coverage no',
         'cluster-replica-validity-factor 0',
         'repl-diskless-sync-delay 0',
+        // CLUSTER SLOTS does not name a replica that has received nothing yet: let it receive a ping soon.
+        'repl-ping-replica-period 1',
       ],
     };
   }

@@ -17,7 +17,7 @@ export type Verdict =
   | { kind: 'lost' }
   | { kind: 'fatal'; error: ProfileCacheError };
 
-const AUTH = /^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username-password/i;
+const AUTH = /^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username-password|user executing the script can't|ACL failure in script/i;
 const REPLY = /^[A-Z][A-Z0-9]*\b/;
 
 export function verdictOf(error: unknown, node: string): Verdict {
