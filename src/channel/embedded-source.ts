@@ -150,6 +150,8 @@ export class EmbeddedSource implements ChannelSource {
 
   #follow(file: Followed): void {
     const { size } = fstatSync(file.fd);
+    // Made, its first bytes not yet written.
+    if (size < SEGMENT_HEADER_BYTES && file.readBytes === SEGMENT_HEADER_BYTES) return;
     if (size < file.readBytes) {
       this.#lose(file, 'a file of the log shrank');
       return;

@@ -1,5 +1,5 @@
 /** Messages through the folder: whole, in order, once; and a gap told of whenever one may have been missed. */
-import { ftruncateSync, openSync, closeSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { ftruncateSync, openSync, closeSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -176,6 +176,14 @@ describe('embedded source', () => {
     await sleep(1_100);
     source.poll();
     expect(gaps[1]).toBe('a file of the log is damaged');
+  });
+
+  it('a file that was made and not yet begun is no gap', async () => {
+    await open();
+    const { source, gaps } = await listen();
+    writeFileSync(join(folder.path, 'segments', 's-0mwrx1wv6-b9b4d9e43a83ec8e-000001.seg'), '');
+    source.poll();
+    expect(gaps).toEqual([]);
   });
 
   it('refuses a folder that is a file', async () => {

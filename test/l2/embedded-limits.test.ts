@@ -253,6 +253,17 @@ describe('embedded store, its folder', () => {
     expect(readdirSync(join(folder.path, 'real'))).toEqual([]);
   });
 
+  it('a file that was made and not yet begun is no damage: its writer was killed there, or is just starting', async () => {
+    const store = await open(folder.path);
+    const empty = join(folder.path, 'segments', 's-0mwrx1wv6-b9b4d9e43a83ec8e-000001.seg');
+    writeFileSync(empty, '');
+    await store.setMany([set('w', 1)]);
+    await sleep(60);
+    const fresh = await open(folder.path);
+    expect([(await store.health()).quarantined, (await fresh.health()).quarantined]).toEqual([0, 0]);
+    await expectAll(fresh, new Map([['w', 1]]));
+  });
+
   it('ignores files and links that are none of its own', async () => {
     const store = await open(folder.path);
     await store.setMany([set('w', 1)]);

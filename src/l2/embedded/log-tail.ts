@@ -73,6 +73,8 @@ export class LogTail {
     const found = fstatSync(segment.fd);
     const grown = found.size !== segment.fileBytes || segment.tailedBytes === SEGMENT_HEADER_BYTES;
     segment.fileBytes = found.size;
+    // Made, its first bytes not yet written: a writer starts it right now, or was killed in between.
+    if (found.size < SEGMENT_HEADER_BYTES && segment.tailedBytes === SEGMENT_HEADER_BYTES) return;
     if (found.size < segment.tailedBytes) {
       segment.damaged = true;
       return;
