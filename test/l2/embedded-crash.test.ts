@@ -23,7 +23,10 @@ beforeEach(() => {
   folder = makeTmpFolder('crash');
 });
 afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
+  for (const child of children.splice(0)) {
+    // Waited for: one that still runs would make the folder again.
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
+  }
   for (const store of stores.splice(0)) await store.close();
   folder.remove();
 });
