@@ -65,15 +65,16 @@ export function expectDeeplyFrozen(value: unknown): void {
  * Throws unless both are the same in type, value and order, all the way down. (toStrictEqual compares `constructor` as a value
  * where a profile has a field of that name, and does not look at the order of keys.)
  */
-export function expectSame(actual: unknown, expected: unknown, at: readonly string[] = []): void {
+export function expectSame(actual: unknown, expected: unknown, at: readonly string[] = [], binary: 'exact' | 'any class' = 'exact'): void {
   if (Object.is(actual, expected)) return;
   const kind = kindOf(expected);
   const fail = (what: string) => new Error(`profile.${at.join('.')}: ${what}`);
   if (typeof expected !== 'object' || expected === null) throw fail(`${String(actual)} is not ${String(expected)}`);
-  if (kindOf(actual) !== kind) throw fail(`${kindOf(actual)} is not ${kind}`);
+  const sameBinary = binary === 'any class' && actual instanceof Uint8Array && expected instanceof Uint8Array;
+  if (kindOf(actual) !== kind && !sameBinary) throw fail(`${kindOf(actual)} is not ${kind}`);
   if (expected instanceof Date) return expectSame((actual as Date).getTime(), expected.getTime(), [...at, 'time']);
-  if (expected instanceof Map) return expectSame([...(actual as Map<unknown, unknown>)], [...expected], [...at, 'entries']);
-  if (expected instanceof Set) return expectSame([...(actual as Set<unknown>)], [...expected], [...at, 'values']);
+  if (expected instanceof Map) return expectSame([...(actual as Map<unknown, unknown>)], [...expected], [...at, 'entries'], binary);
+  if (expected instanceof Set) return expectSame([...(actual as Set<unknown>)], [...expected], [...at, 'values'], binary);
   if (expected instanceof Uint8Array) {
     if (!Buffer.from(actual as Uint8Array).equals(expected)) throw fail('other bytes');
     return;
@@ -84,7 +85,7 @@ export function expectSame(actual: unknown, expected: unknown, at: readonly stri
   if (Array.isArray(expected) && (actual as unknown[]).length !== expected.length) throw fail('another length');
   for (const key of keys) {
     const [a, e] = [(actual as Record<string, unknown>)[key], (expected as Record<string, unknown>)[key]];
-    if (!Object.is(a, e)) expectSame(a, e, [...at, key]);
+    if (!Object.is(a, e)) expectSame(a, e, [...at, key], binary);
   }
 }
 

