@@ -113,6 +113,7 @@ describe('expiry', () => {
     put('w', 1, 10, 50);
     l1.nowMs = 49.999;
     expect(l1.read('w')).toBe('hit');
+    expect(l1.writer.removeExpired(l1.reader.slot, l1.nowMs)).toBe(false);
     l1.nowMs = 50;
     expect(l1.read('w')).toBe('expired');
   });

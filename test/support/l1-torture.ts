@@ -3,6 +3,7 @@
  * has acknowledged stands in a table of its own in shared memory; a reader looks there before each read.
  */
 import { existsSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { POLICIES } from '../../src/eviction/index.ts';
 import { createRegion } from '../../src/l1/region.ts';
@@ -44,9 +45,8 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
     worker.once('error', reject);
   }));
   try {
-    for (let ready = Atomics.load(control, 2); ready < readers; ready = Atomics.load(control, 2)) {
-      await Promise.race([Atomics.waitAsync(control, 2, ready, 10_000).value, Promise.race(reports)]);
-    }
+    // A reader that reports already has failed to start.
+    while (Atomics.load(control, 2) < readers) await Promise.race([setTimeout(2), ...reports]);
     const done = { puts: 0, removes: 0, clears: 0 };
     write(done);
     Atomics.store(control, 0, 1);

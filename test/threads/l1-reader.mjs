@@ -79,7 +79,6 @@ function judge(wallet, floor, removed) {
 }
 
 Atomics.add(control, 2, 1);
-Atomics.notify(control, 2);
 while (Atomics.load(control, 0) === 0 && Atomics.load(control, 1) === 0) {
   for (let i = 0; i < 256; i++) {
     // Hot and cold wallets.
