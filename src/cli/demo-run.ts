@@ -2,7 +2,7 @@
 import { access, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProfileCacheError } from '../errors.ts';
-import { writeSampleTrades, type ProfileCache, type WalletProfile } from '../index.ts';
+import type { ProfileCache, WalletProfile } from '../index.ts';
 import { count, duration, percent, plural, table } from './format.ts';
 import { openCache } from './open-cache.ts';
 import { profileWallets, SEVERITIES, type RunTally } from './profile-run.ts';
@@ -48,6 +48,14 @@ export async function runDemo(shell: Shell, options: DemoOptions): Promise<void>
   const sample = await sampleTrades(shell, options);
   if (shell.stop.requested) return;
   const trades = new TradesProfiler(shell, sample.trades, {}, {});
+  try {
+    await showTiers(shell, options, sample, trades);
+  } finally {
+    await trades.close();
+  }
+}
+
+async function showTiers(shell: Shell, options: DemoOptions, sample: Sample, trades: TradesProfiler): Promise<void> {
   const memory = join(options.folder, 'demo', 'runs.json');
   const memoryKey = `${sample.name} ${options.l2.startsWith('file:') ? 'file' : 'other'}`;
   const wallets = await walletsOf(sample, trades, shell);
@@ -77,7 +85,6 @@ export async function runDemo(shell: Shell, options: DemoOptions): Promise<void>
   }
   const firstRun = await recallRun(memory, memoryKey);
   const cost = shell.stop.requested ? undefined : await profilerCost(tally, firstRun, (most) => trades.measure(most));
-  await trades.close();
   if (shell.stop.requested) {
     if (shell.stop.bySignal) shell.note(`\nStopped. ${plural(tally.done - unsaved, 'profile')} of ${count(wallets.length)} are in ${l2}: the same command goes on from there`);
     return;
@@ -111,6 +118,7 @@ async function sampleTrades(shell: Shell, { folder, wallets, trades, seed }: Dem
   }
   const startedMs = performance.now();
   const stage = shell.progress.stage({ name: 'Making trades', total: trades });
+  const { writeSampleTrades } = await import('../index.ts');
   await writeSampleTrades(sample.trades, { seed, wallets, trades, tokens, signal: shell.stop.signal, onProgress: ({ rows }) => stage.update(rows) });
   stage.update(trades);
   stage.end();

@@ -1,8 +1,8 @@
 /** The cache of a command: opened with notes for people, closed so that nothing that was promised is lost unsaid. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProfileCacheError } from '../errors.ts';
-import { ProfileCache } from '../index.ts';
-import { describeL2, parseOptions, type ProfileCacheOptions } from '../options.ts';
+import type { ProfileCache } from '../index.ts';
+import type { ProfileCacheOptions } from '../options.ts';
 import type { Shell } from './shell.ts';
 
 const QUEUE_POLL_MS = 50;
@@ -22,6 +22,8 @@ export interface OpenedCache<P extends object> {
 /** @throws ERR_OPTION, ERR_L2_CONNECT, ERR_L2_AUTH, ERR_L2_STORAGE */
 export async function openCache<P extends object = Record<string, unknown>>(shell: Shell, options: ProfileCacheOptions & { l2: string; l2TimeoutMs: number }): Promise<OpenedCache<P>> {
   shell.redactor.addUrl(options.l2);
+  // On demand: help and mistakes on the command line are answered without loading the library.
+  const [{ ProfileCache }, { describeL2, parseOptions }] = await Promise.all([import('../index.ts'), import('../options.ts')]);
   const l2 = describeL2(parseOptions(options).l2);
   const cache = await ProfileCache.open<P>(options);
   let lastError: ProfileCacheError | undefined;

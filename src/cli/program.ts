@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { ProfileCacheError } from '../errors.ts';
 import { addClusterCommand } from './commands/cluster.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addGetCommand } from './commands/get.ts';
@@ -34,7 +35,8 @@ export function makeProgram(shell: Shell): Command {
     .option('--json', 'one JSON object on stdout, errors included; no progress')
     .option('-q, --quiet', 'no progress and no notes: only what was asked for, and errors')
     .helpOption('-h, --help', 'print this help, or that of a command')
-    .helpCommand('help [command]', 'print the help of a command')
+    // Commander's own answers an unknown name with the general help, as if nothing were wrong.
+    .helpCommand(false)
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
     .addHelpText('after', `\n${EXAMPLES}\n\n${EXIT_HELP}`)
     // Mistakes are reported by run.ts, in one form for all errors.
@@ -48,7 +50,24 @@ export function makeProgram(shell: Shell): Command {
   addSampleTradesCommand(program, shell);
   addClusterCommand(program, shell);
   addDemoCommand(program, shell);
+  addHelpCommand(program);
   return program;
+}
+
+function addHelpCommand(program: Command): void {
+  program
+    .command('help')
+    .summary('print the help of a command')
+    .argument('[command...]')
+    .action((names: string[]) => {
+      let command = program;
+      for (const name of names) {
+        const found = command.commands.find((candidate) => candidate.name() === name);
+        if (found === undefined) throw new ProfileCacheError('ERR_USAGE', `unknown command '${names.join(' ')}'; see profilecache --help`);
+        command = found;
+      }
+      command.outputHelp();
+    });
 }
 
 function version(): string {

@@ -1,7 +1,7 @@
 /** Trades and the profiler threads over them, each opened when first needed. */
 import { stat } from 'node:fs/promises';
 import { ProfileCacheError } from '../errors.ts';
-import { loadTrades, ProfilerPool, type LoadTradesOptions, type TradeReport, type TradeStore } from '../index.ts';
+import type { LoadTradesOptions, ProfilerPool, TradeReport, TradeStore } from '../index.ts';
 import type { ProfilerPoolOptions } from '../profiler/profiler-pool.ts';
 import type { WalletProfile } from '../profiler/wallet-profile.ts';
 import { count, plural } from './format.ts';
@@ -41,6 +41,7 @@ export class TradesProfiler {
     if (this.#loaded !== undefined) return this.#loaded.store;
     const startedMs = performance.now();
     const stage = this.#shell.progress.stage({ name: 'Reading trades', total: null, unit: 'bytes' });
+    const { loadTrades } = await import('../index.ts');
     this.#loaded = await loadTrades(this.path, {
       ...this.#loadOptions,
       signal: this.#shell.stop.signal,
@@ -55,6 +56,7 @@ export class TradesProfiler {
   async open(): Promise<{ threads: number; profileMany(wallets: string[]): Promise<ReadonlyMap<string, WalletProfile>> }> {
     const store = await this.read();
     const stage = this.#shell.progress.stage({ name: 'Starting profiler', total: null });
+    const { ProfilerPool } = await import('../index.ts');
     const pool = await ProfilerPool.open(store, this.#poolOptions);
     this.#pool = pool;
     stage.end(plural(pool.threads, 'thread'));

@@ -2,12 +2,14 @@
 import { createReadStream } from 'node:fs';
 import { ProfileCacheError } from '../errors.ts';
 import { LineSplitter } from '../profiler/trades-lines.ts';
-import { checkWallet } from '../profiler/wallet-profiler.ts';
+import type { checkWallet as CheckWallet } from '../profiler/wallet-profiler.ts';
 
 const MAX_WALLETS = 10_000_000;
 
 /** `-` is stdin. @throws ERR_WALLETS_FILE naming the line */
 export async function readWallets(path: string, signal?: AbortSignal): Promise<string[]> {
+  // Annotated: an assertion function has to be.
+  const checkWallet: typeof CheckWallet = (await import('../profiler/wallet-profiler.ts')).checkWallet;
   const wallets = new Set<string>();
   const bad = (line: number, why: string): never => {
     throw new ProfileCacheError('ERR_WALLETS_FILE', `${path}: line ${line}: ${why}; it takes one wallet a line`, { line });

@@ -91,8 +91,9 @@ async function run(shell: Shell, trades: TradesProfiler, sink: ProfileSink | und
   // With a list of wallets the trades may turn out not to be needed.
   if (options.wallets !== undefined) await trades.requireFile();
   const wallets = options.wallets === undefined ? (await trades.read()).wallets() : await readWallets(options.wallets, shell.stop.signal);
-  const memoryKey = await realpath(trades.path);
-  const coldRun = await recallRun(userMemoryFile(), memoryKey);
+  // What came through a pipe has no name to be remembered by.
+  const memoryKey = await realpath(trades.path).catch(() => undefined);
+  const coldRun = memoryKey === undefined ? undefined : await recallRun(userMemoryFile(), memoryKey);
   const openStartedMs = performance.now();
   const { cache, l2, close } = await openCache<WalletProfile>(shell, { l2: l2Url(options.l2), l2TimeoutMs: options.l2Timeout, l2TtlSeconds: options.ttl, workers: options.workers });
   const openMs = performance.now() - openStartedMs;
@@ -117,7 +118,7 @@ async function run(shell: Shell, trades: TradesProfiler, sink: ProfileSink | und
   if (complete) await sink?.finish();
   const totalMs = performance.now();
   const cost = shell.stop.requested ? undefined : await profilerCost(tally, coldRun, (most) => trades.measure(most));
-  if (complete && cost?.source === 'this run' && tally.profiler === wallets.length) {
+  if (memoryKey !== undefined && complete && cost?.source === 'this run' && tally.profiler === wallets.length) {
     await rememberRun(userMemoryFile(), memoryKey, { at: new Date().toISOString(), wallets: wallets.length, totalMs, msPerWallet: cost.msPerWallet, prepareMs: tally.prepareMs, threads: trades.threads ?? 1 });
   }
   return {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { ProfileCacheError } from '../../errors.ts';
-import { writeSampleTrades } from '../../index.ts';
 import { bytes, count } from '../format.ts';
 import { wholeNumber } from '../option-values.ts';
 import type { Shell } from '../shell.ts';
@@ -29,6 +28,7 @@ Example:
       const { seed, wallets, trades, tokens } = options;
       const stage = shell.progress.stage({ name: 'Writing trades', total: trades });
       try {
+        const { writeSampleTrades } = await import('../../index.ts');
         const written = await writeSampleTrades(out, { seed, wallets, trades, tokens, signal: shell.stop.signal, onProgress: ({ rows }) => stage.update(rows) });
         stage.update(written.rows);
         stage.end();
