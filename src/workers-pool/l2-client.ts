@@ -13,6 +13,7 @@ import { Fetch } from './fetch.ts';
 import type { FetchParts, FetchResult, FetchedRecord } from './fetch.ts';
 import { InboxView, makeInbox, maxEntries } from './inbox.ts';
 import type { InboxShape } from './inbox.ts';
+import { LeaseBatch } from './lease-batch.ts';
 import { LIMITS } from './limits.ts';
 import type { L2ClientInternals, Limits } from './limits.ts';
 import { openPool } from './open-pool.ts';
@@ -41,6 +42,7 @@ export class L2Client {
   readonly #writeParts: WriteParts;
   /** What `inParts` made. */
   readonly #parts = new WeakSet<readonly string[]>();
+  readonly #leases = new LeaseBatch((request) => this.#call(request));
   #closing: Promise<void> | undefined;
 
   /** Starts the threads; every one opens its store. Rejects with ERR_L2_CONNECT, ERR_L2_AUTH, ERR_L2_STORAGE or ERR_WORKER, and leaves nothing running. */
@@ -134,11 +136,13 @@ export class L2Client {
   }
 
   async acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean> {
-    return (await this.#call({ op: 'acquireLease', wallet, token, ttlMs })) as boolean;
+    this.#mustBeOpen();
+    return this.#leases.acquire(wallet, token, ttlMs);
   }
 
   async releaseLease(wallet: string, token: string): Promise<void> {
-    await this.#call({ op: 'releaseLease', wallet, token });
+    this.#mustBeOpen();
+    await this.#leases.release(wallet, token);
   }
 
   async health(): Promise<StoreHealth> {

@@ -47,8 +47,8 @@ export type CallTask = TaskHead &
     | { op: 'publish'; event: string }
     | { op: 'getBlob'; name: string }
     | { op: 'putBlob'; name: string; bytes: Uint8Array }
-    | { op: 'acquireLease'; wallet: string; token: string; ttlMs: number }
-    | { op: 'releaseLease'; wallet: string; token: string }
+    /** By index; a time to live of 0 gives the lease back. */
+    | { op: 'leases'; wallets: readonly string[]; tokens: readonly string[]; ttlsMs: readonly number[] }
     | { op: 'health' }
     /** Resolves when the store of this thread is open. */
     | { op: 'open' }
@@ -59,7 +59,7 @@ export type CallTask = TaskHead &
 export type Task = GetTask | SetTask | DeleteTask | CallTask;
 
 /** What a call may answer. */
-export type CallValue = undefined | boolean | Uint8Array | StoreHealth;
+export type CallValue = undefined | boolean | Uint8Array | StoreHealth | (boolean | WireError)[];
 
 export type Reply =
   /** The chunk is filled. `spill` holds raw records that did not fit, transferred. */

@@ -2,14 +2,14 @@
  * What a worker thread does with one task: L2 verbs, packing and unpacking, the answer into the inbox. Knows no threads, so
  * that tests run it in their own. `run` never rejects: a task that fails is an answer.
  */
-import type { ProfileCacheError } from '../errors.ts';
+import { ProfileCacheError, type WireError } from '../errors.ts';
 import { packRecord, packTombstone, unpackRecord } from '../codec/transcode.ts';
 import type { Clock } from '../clock.ts';
 import type { DeleteRequest, L2Store, SetOutcome, SetRequest } from '../l2/store.ts';
 import { ChunkWriter, InboxView } from './inbox.ts';
 import type { InboxRecord } from './inbox.ts';
 import { SET_NUMBERS } from './protocol.ts';
-import type { CallTask, DeleteTask, GetTask, Reply, SetTask, Task, WorkerData } from './protocol.ts';
+import type { CallTask, CallValue, DeleteTask, GetTask, Reply, SetTask, Task, WorkerData } from './protocol.ts';
 import type { StoreSlot } from './store-slot.ts';
 import { ErrorTable, asTyped } from './typed-error.ts';
 
@@ -170,7 +170,7 @@ function written(outcomes: readonly SetOutcome[]): Reply {
   return reply;
 }
 
-function call(store: L2Store, task: CallTask): Promise<undefined | boolean | Uint8Array | Awaited<ReturnType<L2Store['health']>>> {
+function call(store: L2Store, task: CallTask): Promise<CallValue> {
   switch (task.op) {
     case 'clear':
       return store.clear(task.version, task.event).then(() => undefined);
@@ -180,10 +180,8 @@ function call(store: L2Store, task: CallTask): Promise<undefined | boolean | Uin
       return store.getBlob(task.name).then(own);
     case 'putBlob':
       return store.putBlobIfAbsent(task.name, task.bytes).then(own);
-    case 'acquireLease':
-      return store.acquireLease(task.wallet, task.token, task.ttlMs);
-    case 'releaseLease':
-      return store.releaseLease(task.wallet, task.token).then(() => undefined);
+    case 'leases':
+      return Promise.all(task.wallets.map((wallet, i) => lease(store, wallet, task.tokens[i], task.ttlsMs[i])));
     case 'health':
       return store.health();
     case 'open':
@@ -195,3 +193,14 @@ function call(store: L2Store, task: CallTask): Promise<undefined | boolean | Uin
 
 /** A view of a pooled buffer would take its whole backing store along through structured clone. */
 const own = <B extends Uint8Array | undefined>(bytes: B): B => (bytes === undefined ? bytes : (new Uint8Array(bytes) as B));
+
+/** One lease of a batch: an error is its own, and no other's. */
+async function lease(store: L2Store, wallet: string, token: string, ttlMs: number): Promise<boolean | WireError> {
+  try {
+    if (ttlMs > 0) return await store.acquireLease(wallet, token, ttlMs);
+    await store.releaseLease(wallet, token);
+    return true;
+  } catch (error) {
+    return ProfileCacheError.from(error, 'ERR_L2_UNAVAILABLE', { wallet }).toWire();
+  }
+}
