@@ -7,15 +7,20 @@ import { oneLine, Shell } from './shell.ts';
 
 /** What still holds the process this long after its work is done does not keep the person waiting. */
 const EXIT_GRACE_MS = 2_000;
+const KEEP_ALIVE_MS = 60_000;
 
 export async function runCommand(args: string[]): Promise<void> {
   const shell = new Shell(args);
   shell.stop.listen((reason) => shell.note(`${reason === 'SIGINT' ? 'Ctrl-C' : reason}: finishing what is in flight; ${reason === 'SIGINT' ? 'Ctrl-C again' : 'a second one'} ends at once`));
+  // What a command waits for may not hold the process by itself (a watched store, a worker): the command does.
+  const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
   try {
     await makeProgram(shell).parseAsync(args, { from: 'user' });
   } catch (error) {
     shell.progress.endStage();
     shell.exitCode = await report(shell, error);
+  } finally {
+    clearInterval(alive);
   }
   if (shell.stop.bySignal) shell.exitCode = EXIT.stopped;
   process.exitCode = shell.exitCode;
