@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   ERR_TRADES_FORMAT: 'a file does not hold trades, or too large a share of its rows is malformed',
   ERR_USAGE: 'the command line is wrong; the message says what it takes',
   ERR_WALLETS_FILE: 'a list of wallets for the command is missing, unreadable, or holds what is no wallet',
+  ERR_TRACE: 'a key trace for `simulate` is missing, unreadable, or not of its format',
   ERR_OUTPUT: 'the command cannot write its results where it was told to',
   ERR_CLUSTER: 'local test cluster: redis-server is missing, a port is taken, or a node did not come up',
 } as const;
