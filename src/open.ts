@@ -63,7 +63,7 @@ async function wireOwner(options: ResolvedOptions, publisher: string, client: L2
     hit: (slot) => writer.touch(slot),
     expired: (slot, nowMs) => void (writer.removeExpired(slot, nowMs) && row.count(COUNTER.expirations)),
   };
-  const thread = makeThread(region, row, tables, settings, sink);
+  const thread = makeThread(region, row, tables, settings, sink, true);
   const floors = new Floors(Math.max(MIN_FLOORS, options.l1.maxProfiles * 2));
   const l1 = new L1Owner({ writer, floors, region, key: thread.key, row, clock: systemClock, tables });
   const structures = client && new StructureSync(client, tables);
@@ -110,16 +110,16 @@ export function openAttached(input: unknown): CacheParts {
   const tables = new StructureTables();
   // The owner finds expired entries by its own sweep.
   const sink: AccessSink = { hit: (slot) => row.pushHit(slot), expired: () => {} };
-  const thread = makeThread(region, row, tables, handle.settings, sink);
+  const thread = makeThread(region, row, tables, handle.settings, sink, false);
   thread.readSchemaLog();
   const events = new EventEmitter();
   const link = new ThreadLink(handle.link, (name, detail) => events.emit(name, detail));
   return { handle, region, thread, backend: new Attached(link, thread, handle.settings.l2TimeoutMs), events, release: () => row.free() };
 }
 
-function makeThread(region: Region, row: ThreadRow, tables: StructureTables, settings: CacheSettings, sink: AccessSink): ThreadCache {
+function makeThread(region: Region, row: ThreadRow, tables: StructureTables, settings: CacheSettings, sink: AccessSink, isOwner: boolean): ThreadCache {
   const codec = new ProfileCodec({ format: settings.format, maxProfileBytes: settings.maxProfileBytes, tables });
-  return new ThreadCache({ region, row, codec, tables, clock: systemClock, sink, nearProfiles: settings.nearProfiles, pattern: settings.walletPattern });
+  return new ThreadCache({ region, row, codec, tables, clock: systemClock, sink, nearProfiles: settings.nearProfiles, pattern: settings.walletPattern, isOwner });
 }
 
 function settingsOf(options: ResolvedOptions): CacheSettings {

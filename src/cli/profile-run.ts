@@ -95,7 +95,7 @@ async function lookUp(cache: ProfileCache<WalletProfile>, asked: readonly string
   tally.lookupMs += performance.now() - startedMs;
   const after = cache.getStats();
   const near = after.nearHits - before.nearHits;
-  const l1 = after.l1Hits - before.l1Hits - near;
+  const l1 = after.sharedHits - before.sharedHits;
   tally.near += near;
   tally.l1 += l1;
   tally.l2 += found.size - near - l1;

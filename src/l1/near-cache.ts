@@ -6,6 +6,8 @@ export interface NearEntry {
   readonly wallet: string;
   readonly profile: object;
   readonly slot: number;
+  /** Where the region has the slot's version word, and what it said when the profile was read. */
+  readonly versionAt: number;
   readonly slotVersion: number;
   readonly expiresAtMs: number;
   hit: boolean;
@@ -20,23 +22,46 @@ export class NearCache {
   private hand = 0;
   private readonly freePlaces: number[] = [];
 
-  constructor(maxEntries: number) {
+  private readonly words: Uint32Array;
+  private readonly versionAt: (slot: number) => number;
+  private readonly isOwner: boolean;
+
+  /** @param versionAt where the region's words have a slot's version. */
+  constructor(maxEntries: number, words: Uint32Array = new Uint32Array(0), versionAt = (slot: number) => slot, isOwner = false) {
     this.maxEntries = maxEntries;
+    this.words = words;
+    this.versionAt = versionAt;
+    this.isOwner = isOwner;
   }
 
   get size(): number {
     return this.entries.size;
   }
 
+  /** The entry, whether it still stands or not. */
   get(wallet: string): NearEntry | undefined {
     return this.entries.get(wallet);
+  }
+
+  /** The entry, marked as hit, if the content of its slot still is what was decoded; one that is outdated is forgotten. */
+  hit(wallet: string): NearEntry | undefined {
+    const entry = this.entries.get(wallet);
+    if (entry === undefined) return undefined;
+    // The owner reads its own writes; every other thread must see them in order.
+    const slotVersion = this.isOwner ? this.words[entry.versionAt] : Atomics.load(this.words, entry.versionAt);
+    if (slotVersion === entry.slotVersion) {
+      if (!entry.hit) entry.hit = true;
+      return entry;
+    }
+    this.delete(entry);
+    return undefined;
   }
 
   set(wallet: string, profile: object, slot: number, slotVersion: number, expiresAtMs: number): void {
     if (this.maxEntries === 0) return;
     const old = this.entries.get(wallet);
     const place = old ? old.place : this.takePlace();
-    const entry: NearEntry = { wallet, profile, slot, slotVersion, expiresAtMs, hit: false, place };
+    const entry: NearEntry = { wallet, profile, slot, versionAt: this.versionAt(slot), slotVersion, expiresAtMs, hit: false, place };
     this.clock[place] = entry;
     this.entries.set(wallet, entry);
   }

@@ -12,6 +12,9 @@ export type ReadResult = 'hit' | 'miss' | 'expired' | 'contended';
 const MAX_PROBE_TRIES = 32;
 const FIRST_SCRATCH_BYTES = 64 * 1024;
 
+/** Where the region has the version of `slot`, what a near cache compares; an index into its words. */
+export const versionWord = (region: Region, slot: number): number => region.slotsStart / 4 + slot * SLOT.words + SLOT.version;
+
 export class L1Reader {
   /** Of the last hit: valid until the next read. */
   payload: Buffer = Buffer.allocUnsafeSlow(FIRST_SCRATCH_BYTES);
@@ -44,7 +47,7 @@ export class L1Reader {
 
   /** The content of `slot` is still what it was when its version was `slotVersion`. */
   stands(slot: number, slotVersion: number): boolean {
-    return Atomics.load(this.region.u32, this.region.slotsStart / 4 + slot * SLOT.words + SLOT.version) === slotVersion;
+    return Atomics.load(this.region.u32, versionWord(this.region, slot)) === slotVersion;
   }
 
   get closed(): boolean {

@@ -98,12 +98,11 @@ export class L1Owner {
   private put(record: Incoming): 'stored' | 'older' | 'too-large' {
     if (!this.shareTable(record.schemaId)) return 'too-large';
     const before = this.writer.evictions;
-    const result = this.writer.put(this.key.set(record.wallet), record.raw, {
-      schemaId: record.schemaId,
-      version: record.version,
-      expiresAtMs: this.clock.monotonicMs() + record.ttlMs,
-      createdAtMs: record.createdAtMs,
-    });
+    const nowMs = this.clock.monotonicMs();
+    const meta = { schemaId: record.schemaId, version: record.version, expiresAtMs: nowMs + record.ttlMs, createdAtMs: record.createdAtMs };
+    let result = this.writer.put(this.key.set(record.wallet), record.raw, meta);
+    // What has expired is newer than nothing.
+    if (result === 'older' && this.writer.removeExpired(this.writer.find(this.key), nowMs)) result = this.writer.put(this.key, record.raw, meta);
     if (this.writer.evictions !== before) this.row.count(COUNTER.evictions, this.writer.evictions - before);
     if (result === 'too-large') this.row.count(COUNTER.tooLargeForL1);
     return result;

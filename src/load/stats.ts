@@ -5,6 +5,8 @@ import { claimedRows, sumCounters } from '../l1/thread-row.ts';
 import { COUNTER, COUNTERS, type CounterName } from '../stats/metrics.ts';
 
 export type CacheStats = Record<CounterName, number> & {
+  /** nearHits + sharedHits. */
+  l1Hits: number;
   /** (l1Hits + l2Hits) / reads, 0..1; 0 before the first read. */
   hitRate: number;
   /** l1Hits / reads, 0..1. */
@@ -23,11 +25,13 @@ export type CacheStats = Record<CounterName, number> & {
 
 export function collectStats(region: Region, fixed: { maxBytes: number; l2TtlSeconds: number }): CacheStats {
   const counts = Object.fromEntries(COUNTERS.map(({ name }) => [name, sumCounters(region, COUNTER[name as CounterName])])) as Record<CounterName, number>;
-  const reads = counts.l1Hits + counts.l2Hits + counts.misses;
+  const l1Hits = counts.nearHits + counts.sharedHits;
+  const reads = l1Hits + counts.l2Hits + counts.misses;
   return {
     ...counts,
-    hitRate: reads === 0 ? 0 : (counts.l1Hits + counts.l2Hits) / reads,
-    l1HitRate: reads === 0 ? 0 : counts.l1Hits / reads,
+    l1Hits,
+    hitRate: reads === 0 ? 0 : (l1Hits + counts.l2Hits) / reads,
+    l1HitRate: reads === 0 ? 0 : l1Hits / reads,
     l1Size: region.u32[HEADER.residentProfiles],
     l1MaxSize: region.slotCount,
     l1Bytes: region.u32[HEADER.residentBytesLow] + region.u32[HEADER.residentBytesHigh] * 2 ** 32,

@@ -7,11 +7,12 @@ import type { StructureTables } from '../codec/structure-tables.ts';
 import type { Clock } from '../clock.ts';
 import { ProfileCacheError } from '../errors.ts';
 import { NearCache } from '../l1/near-cache.ts';
-import { L1Reader } from '../l1/reader.ts';
+import { L1Reader, versionWord } from '../l1/reader.ts';
 import type { Region } from '../l1/region.ts';
 import { readSchemas } from '../l1/schema-log.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { WalletKey, checkWallet, type WalletPattern } from '../l1/wallet-key.ts';
+import { HitClock } from './hit-clock.ts';
 import { COUNTER } from '../stats/metrics.ts';
 
 /** How a thread tells of what it saw: the owner acts at once, an attached thread leaves a note in its ring. */
@@ -47,10 +48,11 @@ export class ThreadCache {
   private readonly sink: AccessSink;
   private readonly tables: StructureTables;
   private readonly pattern: WalletPattern;
+  private readonly hitClock: HitClock;
   private schemaLogRead = 0;
 
   constructor(parts: {
-    region: Region; row: ThreadRow; codec: ProfileCodec; tables: StructureTables; clock: Clock; sink: AccessSink; nearProfiles: number; pattern: WalletPattern;
+    region: Region; row: ThreadRow; codec: ProfileCodec; tables: StructureTables; clock: Clock; sink: AccessSink; nearProfiles: number; pattern: WalletPattern; isOwner: boolean;
   }) {
     this.region = parts.region;
     this.row = parts.row;
@@ -59,27 +61,25 @@ export class ThreadCache {
     this.clock = parts.clock;
     this.sink = parts.sink;
     this.pattern = parts.pattern;
-    this.near = new NearCache(parts.nearProfiles);
+    this.hitClock = new HitClock(() => parts.clock.monotonicMs());
+    this.near = new NearCache(parts.nearProfiles, parts.region.u32, (slot) => versionWord(parts.region, slot), parts.isOwner);
     this.reader = new L1Reader(parts.region);
     this.key = new WalletKey(parts.region.hashKey0, parts.region.hashKey1);
   }
 
   /** The profile if L1 holds it, counted and touched as a hit; a miss is not counted. Throws ERR_WALLET. */
   get(wallet: string): object | undefined {
-    const nowMs = this.clock.monotonicMs();
-    const near = this.near.get(wallet);
+    const near = this.near.hit(wallet);
     if (near !== undefined) {
-      if (near.expiresAtMs > nowMs && this.reader.stands(near.slot, near.slotVersion)) {
-        near.hit = true;
+      if (near.expiresAtMs > this.hitClock.nowMs()) {
         this.row.count(COUNTER.nearHits);
-        this.row.count(COUNTER.l1Hits);
         this.sink.hit(near.slot);
         return near.profile;
       }
       this.near.delete(near);
     }
-    const profile = this.readShared(wallet, nowMs);
-    if (profile !== undefined) this.row.count(COUNTER.l1Hits);
+    const profile = this.readShared(wallet, this.hitClock.nowMs());
+    if (profile !== undefined) this.row.count(COUNTER.sharedHits);
     return profile;
   }
 

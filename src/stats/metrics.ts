@@ -9,8 +9,8 @@ export interface Metric {
 }
 
 const counters = [
-  ['l1Hits', 'count', 'reads answered by L1, the near cache included'],
-  ['nearHits', 'count', 'of the L1 hits, those that the near cache of the thread answered without decoding'],
+  ['sharedHits', 'count', 'reads answered by L1 in shared memory, decoded for the reader'],
+  ['nearHits', 'count', 'reads answered by the near cache of the thread, without decoding'],
   ['l2Hits', 'count', 'reads answered by L2'],
   ['misses', 'count', 'reads that neither tier could answer'],
   ['l2Failures', 'count', 'wallets that L2 could not answer for: failed, timed out or known to be down; also counted as misses'],

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { HitClock } from '../../src/load/hit-clock.ts';
+import { closeCachesAfterEach, openCache } from '../support/caches.ts';
+
+describe('HitClock', () => {
+  test('hits in quick succession share a reading, 64 at the most', () => {
+    let nowMs = 1_000;
+    let readings = 0;
+    const clock = new HitClock(() => {
+      readings++;
+      return nowMs;
+    });
+    for (let i = 0; i < 10_000; i++) clock.nowMs();
+    expect(readings).toBeGreaterThanOrEqual(10_000 / 65);
+    expect(readings).toBeLessThan(10_000 / 50);
+    nowMs += 5;
+    const seen = Array.from({ length: 65 }, () => clock.nowMs());
+    expect(seen.at(-1)).toBe(1_005);
+  });
+
+  test('hits far apart read the clock each', () => {
+    let nowMs = 0;
+    const clock = new HitClock(() => nowMs);
+    for (let i = 1; i < 100; i++) {
+      nowMs = i;
+      expect(clock.nowMs()).toBe(i);
+    }
+  });
+
+  test('a reading is not used in the next turn of the event loop', async () => {
+    const clock = new HitClock(systemClock.monotonicMs);
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 500; i++) clock.nowMs();
+      await sleep(20);
+      expect(systemClock.monotonicMs() - clock.nowMs()).toBeLessThan(10);
+    }
+  });
+});
+
+describe('expiry at a hot hit', () => {
+  closeCachesAfterEach();
+
+  test('is noticed however hot the profile is', async () => {
+    const cache = await openCache({ l2: 'none:' });
+    await cache.updateProfile('w', { n: 1 }, { ttlSeconds: 0.2 });
+    const expires = performance.now() + 200;
+    let lastServed = 0;
+    while (performance.now() < expires + 50) {
+      for (let i = 0; i < 1_000; i++) if (cache.getProfileSync('w') !== undefined) lastServed = performance.now();
+    }
+    expect(lastServed).toBeGreaterThan(expires - 150);
+    expect(lastServed).toBeLessThan(expires + 10);
+    expect(cache.getProfileSync('w')).toBeUndefined();
+  });
+
+  test('is noticed after a pause that followed a hot run', async () => {
+    const cache = await openCache({ l2: 'none:' });
+    await cache.updateProfile('w', { n: 1 }, { ttlSeconds: 0.1 });
+    for (let i = 0; i < 5_000; i++) cache.getProfileSync('w');
+    await sleep(150);
+    expect(cache.getProfileSync('w')).toBeUndefined();
+  });
+});
