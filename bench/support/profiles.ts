@@ -31,7 +31,7 @@ export function makeProfile(seed: number) {
     // Flat, as strings that were parsed are: one put together by + is slower to read, character by character.
     const text = Buffer.allocUnsafe(length);
     for (let i = 0; i < length; i++) text[i] = BASE58.charCodeAt(below(58));
-    return text.latin1Slice();
+    return text.toString('latin1');
   };
   const some = (names: readonly string[]) => names.filter(() => random() < 0.5);
   const risk = random();
