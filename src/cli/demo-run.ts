@@ -95,7 +95,8 @@ async function showTiers(shell: Shell, options: DemoOptions, sample: Sample, tra
   }
   const outcome: Outcome = { wallets: wallets.length, l2, tally, again, answeredMs, threads: trades.threads, cost, firstRun };
   await shell.object(outcomeObject(outcome, options));
-  await shell.report(`\n${outcomeText(outcome, options)}`);
+  shell.progress.gap();
+  await shell.report(outcomeText(outcome, options));
 }
 
 interface Sample {

@@ -139,7 +139,8 @@ async function profileBatch(parts: RunParts, profiler: MissingProfiler, batch: s
     clock.begin();
     try {
       const loaded = await profiler.profileMany(wanted);
-      profiled = loaded.size;
+      // A batch may take several calls: what another process was loading, and gave up, is asked for anew.
+      profiled += loaded.size;
       return loaded;
     } finally {
       clock.end();

@@ -6,8 +6,11 @@ export type ProgressMode = 'bar' | 'lines' | 'off';
 
 /** In a pipe a stage says something when it ends, and at most this often before. */
 const LINE_EVERY_MS = 2_000;
-const BAR_CHARS = 24;
-const NAME_CHARS = 20;
+const BAR_CHARS_MAX = 24;
+const BAR_CHARS_MIN = 10;
+/** Of a line, for what is not the bar. */
+const TEXT_CHARS = 68;
+const NAME_CHARS = 18;
 const FRAMES_PER_SECOND = 12;
 
 export interface StageOptions {
@@ -49,6 +52,11 @@ export class Progress {
     this.#current = undefined;
   }
 
+  /** After bars, results look better with a blank line before them; a pipe gets none. */
+  gap(): void {
+    if (this.#mode === 'bar') this.#stream.write('\n');
+  }
+
   /** A line of its own that does not tear a bar: the bar draws itself anew below it. */
   line(text: string): void {
     if (this.#mode === 'bar') this.#stream.write('\r\u001b[K');
@@ -63,6 +71,10 @@ function barStage({ name, total, unit }: StageOptions, stream: NodeJS.WritableSt
   const unicode = /utf-?8/i.test(process.env.LC_ALL || process.env.LC_CTYPE || process.env.LANG || '');
   let detail = '';
   let known = total !== null;
+  let ended = false;
+  // A terminal that does not know its width says 0.
+  const columns = (stream as Partial<NodeJS.WriteStream>).columns || 80;
+  const chars = Math.max(BAR_CHARS_MIN, Math.min(BAR_CHARS_MAX, columns - TEXT_CHARS));
   const bar = new SingleBar({
     stream,
     fps: FRAMES_PER_SECOND,
@@ -74,15 +86,17 @@ function barStage({ name, total, unit }: StageOptions, stream: NodeJS.WritableSt
     barCompleteChar: unicode ? '\u2588' : '#',
     barIncompleteChar: unicode ? '\u2591' : '-',
     format: (options, params) => {
-      const filled = Math.round((known ? params.progress : 0) * BAR_CHARS);
-      const drawn = (options.barCompleteChar ?? '#').repeat(filled) + (options.barIncompleteChar ?? '-').repeat(BAR_CHARS - filled);
+      const filled = Math.round((known ? params.progress : ended ? 1 : 0) * chars);
+      const drawn = (options.barCompleteChar ?? '#').repeat(filled) + (options.barIncompleteChar ?? '-').repeat(chars - filled);
       const share = known ? `${Math.floor(params.progress * 100)}%`.padStart(4) : '    ';
-      const of = known ? `${amount(params.value, unit)} / ${amount(params.total, unit)}  ` : params.value > 0 ? `${amount(params.value, unit)}  ` : '';
+      const value = amount(params.value, unit);
+      const whole = ended && params.value === params.total;
+      // The size of what has been read says less than what was in it.
+      const of = whole && unit === 'bytes' ? '' : known && !whole ? `${value} / ${amount(params.total, unit)}  ` : params.value > 0 ? `${value}  ` : '';
       return `  ${name.padEnd(NAME_CHARS)} ${drawn} ${share}  ${of}${detail}`;
     },
   });
   bar.start(total ?? 1, 0);
-  let ended = false;
   let last = 0;
   return {
     update(done, text, newTotal) {

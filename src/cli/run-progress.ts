@@ -36,6 +36,6 @@ export class RunProgress {
 
   #detail({ near, l1, l2, profiler }: RunTally): string {
     const cached = near + l1 + l2;
-    return this.#profiling ? `${count(profiler)} profiled${cached > 0 ? `, ${count(cached)} from the cache` : ''}` : `${count(cached)} found`;
+    return this.#profiling ? `${count(profiler)} profiled${cached > 0 ? `, ${count(cached)} cached` : ''}` : 'found';
   }
 }

@@ -47,7 +47,7 @@ async function report(shell: Shell, error: unknown): Promise<number> {
 }
 
 function usageMessage(error: CommanderError): string {
-  const text = oneLine(error.message.replace(/^error: /, ''));
+  const text = oneLine(error.message.replace(/^error: /, '').replace(/\n\(/, ' ('));
   return `${text}; see profilecache --help`;
 }
 

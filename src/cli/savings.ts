@@ -41,12 +41,14 @@ export function savingsOf(tally: RunTally, cost: ProfilerCost | undefined): Savi
   return { ...cost, wallets, savedMs: wallets === 0 ? 0 : avoidedMs - tally.lookupMs };
 }
 
-export function savingsText(tally: RunTally, savings: Savings | undefined): string {
+/** The answer, then what it is made of. */
+export function savingsText(tally: RunTally, savings: Savings | undefined): [answer: string, reason?: string] {
   const cached = tally.near + tally.l1 + tally.l2;
-  if (cached === 0) return 'nothing yet: all had to be profiled; the next run finds them';
-  if (savings === undefined) return `${count(cached)} wallets did not have to be profiled (what one costs has not been measured here)`;
+  if (tally.done === 0) return ['nothing'];
+  if (cached === 0) return ['nothing yet: all had to be profiled; the next run finds them'];
+  if (savings === undefined) return [`${count(cached)} wallets did not have to be profiled`, 'what one costs has not been measured here'];
   const { msPerWallet, prepareMs, source, savedMs } = savings;
   const start = tally.profiler === 0 ? ` and ${duration(prepareMs)} to start` : '';
-  const sum = `profiler ${duration(msPerWallet)} a wallet${start}, measured in ${source}; the cache took ${duration(tally.lookupMs)}`;
-  return savedMs < 0 ? `nothing: the cache took ${duration(-savedMs)} longer (${sum})` : `about ${duration(savedMs)} (${sum})`;
+  const reason = `profiler ${duration(msPerWallet)} a wallet${start} (${source}), cache ${duration(tally.lookupMs)} in all`;
+  return [savedMs < 0 ? `nothing: the cache took ${duration(-savedMs)} longer` : `about ${duration(savedMs)}`, reason];
 }

@@ -55,10 +55,10 @@ export function answeredTable(tally: RunTally): string {
 
 function factRows(run: RunSummary): [string, string][] {
   const { tally, trades, out } = run;
-  const rows: [string, string][] = [['saved', savingsText(tally, run.savings)]];
-  const faster = run.coldRun === undefined || tally.profiler > 0 ? 0 : run.coldRun.totalMs / run.totalMs;
+  const rows: [string, string][] = titled('saved', savingsText(tally, run.savings).filter((text) => text !== undefined));
+  const faster = run.coldRun === undefined || run.stopped !== undefined || tally.profiler > 0 ? 0 : run.coldRun.totalMs / run.totalMs;
   if (faster >= MIN_FASTER && run.coldRun?.wallets === run.wallets) rows.push(['compared', `${faster.toFixed(1)} times as fast as the run that profiled them (${duration(run.coldRun.totalMs)})`]);
-  rows.push(['time', timesText(run)]);
+  rows.push(...titled('time', timesText(run)));
   rows.push(['kept', run.l2 === 'none' ? 'nowhere (--l2 none:)' : `in ${run.l2} for ${duration(run.ttlSeconds * 1000)} (--ttl)`]);
   if (out !== undefined) rows.push(['written', `${plural(out.lines, 'line')} to ${out.path === '-' ? 'stdout' : out.path}`]);
   if (trades === undefined) rows.push(['trades', 'not read: the cache had every wallet']);
@@ -72,16 +72,22 @@ function factRows(run: RunSummary): [string, string][] {
   return rows;
 }
 
-function timesText({ tally, readMs, openMs, threads }: RunSummary): string {
+const STAGES_A_LINE = 3;
+
+/** One title for several lines. */
+const titled = (title: string, texts: readonly string[]): [string, string][] => texts.map((text, at) => [at === 0 ? title : '', text]);
+
+function timesText({ tally, readMs, openMs, threads }: RunSummary): string[] {
   const stages: [string, number][] = [
     ['trades', readMs],
     ['open cache', openMs],
     ['ask cache', tally.lookupMs],
     ['start profiler', tally.prepareMs],
-    [`profile${threads === undefined ? '' : ` on ${plural(threads, 'thread')}`} and keep`, tally.profileMs],
+    [`profile and keep${threads === undefined ? '' : ` (${plural(threads, 'thread')})`}`, tally.profileMs],
     ['write', tally.outputMs],
   ];
-  return stages.filter(([, ms]) => ms > 0).map(([name, ms]) => `${name} ${duration(ms)}`).join(', ');
+  const taken = stages.filter(([, ms]) => ms > 0).map(([name, ms]) => `${name} ${duration(ms)}`);
+  return Array.from({ length: Math.ceil(taken.length / STAGES_A_LINE) }, (_, line) => taken.slice(line * STAGES_A_LINE, (line + 1) * STAGES_A_LINE).join(', '));
 }
 
 function malformedText(trades: TradeReport | undefined): string {

@@ -123,7 +123,7 @@ describe('demo', () => {
 
   it('the first run profiles, the second finds everything in L2 and compares; both show near cache and L1', async () => {
     const first = await run(args, folder);
-    expect(first.code).toBe(0);
+    expect(first).toMatchObject({ code: 0 });
     expect(first.stderr).toMatch(/Making trades.*\n[^]*Reading trades.*\n[^]*Profiling wallets/);
     expect(first.stdout).toMatch(/profiler\s+400/);
     expect(first.stdout).toMatch(/near cache\s+[1-9]/);
@@ -144,7 +144,7 @@ describe('demo', () => {
 });
 
 describe('Redis that cannot be had', () => {
-  it('unreachable: exit code 3 and the command that starts one', async () => {
+  it('unreachable: exit code 3 and the command that starts one', { timeout: 60_000 }, async () => {
     for (const args of [['profile', 'trades.csv'], ['get', 'w'], ['invalidate', 'w'], ['stats'], ['watch'], ['demo', '--wallets', '10', '--trades', '100']]) {
       const { code, stderr } = await run([...args, '--l2', 'redis://user:hunter2@127.0.0.1:1'], folder);
       expect({ args, code }).toEqual({ args, code: 3 });

@@ -78,7 +78,8 @@ async function profile(shell: Shell, tradesArgument: string, options: ProfileOpt
     const summary = await run(shell, trades, sink, options);
     if (shell.stop.reason === 'EPIPE') return;
     await shell.object(summaryObject(summary));
-    if (options.out === '-') shell.note(`\n${summaryText(summary)}`);
+    shell.progress.gap();
+    if (options.out === '-') shell.note(summaryText(summary));
     else await shell.report(summaryText(summary));
     if (summary.stopped !== undefined) shell.note(stoppedText(summary));
   } finally {
