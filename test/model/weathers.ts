@@ -1,0 +1,19 @@
+/** The weathers that the model is run in: what callers do, and what may go wrong. */
+import type { Fate } from '../support/world-l2.ts';
+import type { Weather } from '../support/world-plan.ts';
+
+const TROUBLE: readonly Fate[] = ['ok', 'ok', 'ok', 'ok', 'request-lost', 'reply-lost', 'refused'];
+const PATIENT = { hurries: [Infinity] };
+const HASTY = { hurries: [Infinity, 2, 6] };
+const ACTS = { get: 5, update: 4, invalidate: 3, load: 4, bulk: 1, 'load-many': 1, evict: 1 };
+
+export const WEATHERS = {
+  calm: { acts: ACTS, skews: [0], calendarSteps: [0], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },
+  'clocks that disagree': { acts: ACTS, skews: [0, 40, -40, 5_000], calendarSteps: [0, 0, 10_000], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },
+  'three processes': { acts: ACTS, skews: [0, 5_000], calendarSteps: [0, 10_000], fates: ['ok'], maxFates: 0, attached: false, nodes: 3, ...PATIENT },
+  'requests and replies get lost': { acts: ACTS, skews: [0, 0, 5_000], calendarSteps: [0, 0, 10_000], fates: TROUBLE, maxFates: 8, attached: false, nodes: 2, ...HASTY },
+  'the subscription breaks': { acts: { ...ACTS, gap: 3 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 3, attached: false, nodes: 2, ...HASTY },
+  'attached threads': { acts: ACTS, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 2, attached: true, nodes: 2, ...HASTY },
+  'L2 goes back in time': { acts: { ...ACTS, lag: 1, 'catch-up': 1, save: 1, failover: 1 }, skews: [0], calendarSteps: [0], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },
+  'everything is cleared': { acts: { ...ACTS, clear: 2 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 2, attached: false, nodes: 2, ...HASTY },
+} as const satisfies Record<string, Weather>;

@@ -1,0 +1,254 @@
+/**
+ * What the callers of a simulated world did and saw, and what that may have been. The promises are those of DESIGN.md, section 4, and
+ * native-notes/coherence.md; a breach is told in one sentence that begins with the number of its promise.
+ */
+import type { Numbered, World, WorldNode } from './world.ts';
+import { idOf } from './world.ts';
+import type { ProfileCache } from '../../src/profile-cache.ts';
+
+export type Act = 'get' | 'bulk' | 'update' | 'invalidate' | 'load' | 'load-many' | 'clear' | 'foreign';
+
+export interface Deed {
+  act: Act;
+  node: number;
+  wallet: string;
+  begin: number;
+  /** Undefined while it lasts. */
+  end?: number;
+  /** Of an update; of a load, once its loader has begun. */
+  id?: number;
+  /** What a read or a load gave; 0 for nothing. */
+  seen?: number;
+  l2?: string;
+  error?: unknown;
+}
+
+export interface LoaderCall {
+  id: number;
+  node: number;
+  wallet: string;
+  begin: number;
+  end?: number;
+  failed?: boolean;
+}
+
+export class History {
+  readonly deeds: Deed[] = [];
+  readonly loaders: LoaderCall[] = [];
+  private readonly world: World;
+  private moment = 0;
+  private lastId = 0;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  get open(): boolean {
+    return this.deeds.some(({ end }) => end === undefined);
+  }
+
+  get(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
+    return this.watch({ act: 'get', node, wallet }, async (deed) => {
+      deed.seen = (await cache.getProfile(wallet))?.i ?? 0;
+    });
+  }
+
+  async bulk(node: number, cache: ProfileCache<Numbered>, wallets: string[]): Promise<void> {
+    const found = cache.bulkPrefetch(wallets);
+    await Promise.all(wallets.map((wallet) => this.watch({ act: 'bulk', node, wallet }, async (deed) => {
+      deed.seen = (await found).get(wallet)?.i ?? 0;
+    })));
+  }
+
+  update(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
+    return this.watch({ act: 'update', node, wallet, id: ++this.lastId }, async (deed) => {
+      deed.l2 = (await cache.updateProfile(wallet, { i: deed.id as number })).l2;
+    });
+  }
+
+  invalidate(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
+    return this.watch({ act: 'invalidate', node, wallet }, async () => cache.invalidate(wallet));
+  }
+
+  clear(node: number, cache: ProfileCache<Numbered>): Promise<void> {
+    return this.watch({ act: 'clear', node, wallet: '' }, async () => cache.clear());
+  }
+
+  load(node: number, cache: ProfileCache<Numbered>, wallet: string, fails: boolean): Promise<void> {
+    return this.watch({ act: 'load', node, wallet }, async (deed) => {
+      deed.seen = (await cache.getOrLoad(wallet, () => this.loader(deed, wallet, fails))).i;
+    });
+  }
+
+  async loadMany(node: number, cache: ProfileCache<Numbered>, wallets: string[], fails: boolean): Promise<void> {
+    const deeds = new Map<string, Deed>();
+    const loaded = Promise.resolve().then(() => cache.getOrLoadMany(wallets, async (missing) => {
+      const all = missing.map(async (wallet) => [wallet, await this.loader(deeds.get(wallet) as Deed, wallet, fails)] as const);
+      return new Map(await Promise.all(all));
+    }));
+    await Promise.all(wallets.map((wallet) => this.watch({ act: 'load-many', node, wallet }, async (deed) => {
+      deeds.set(wallet, deed);
+      deed.seen = (await loaded).get(wallet)?.i ?? 0;
+    })));
+  }
+
+  private async loader(deed: Deed, wallet: string, fails: boolean): Promise<Numbered> {
+    const call: LoaderCall = { id: ++this.lastId, node: deed.node, wallet, begin: ++this.moment };
+    deed.id = call.id;
+    this.loaders.push(call);
+    await this.world.order.wait(`n${deed.node} loader ${wallet} returns #${call.id}`);
+    call.end = ++this.moment;
+    if (!fails) return { i: call.id };
+    call.failed = true;
+    throw new Error(`loader ${call.id}`);
+  }
+
+  private async watch(of: Omit<Deed, 'begin'>, work: (deed: Deed) => Promise<void>): Promise<void> {
+    const deed: Deed = { ...of, begin: ++this.moment };
+    this.deeds.push(deed);
+    try {
+      await work(deed);
+    } catch (error) {
+      deed.error = error;
+    }
+    deed.end = ++this.moment;
+  }
+}
+
+export interface Verdict {
+  /** Calendars agree to less than a step: stamps are ordered as things happened. */
+  clocksAgree: boolean;
+  /** No request was lost and no lease ran out. */
+  calm: boolean;
+  /** L2 never went back in time, and reads see what is stored. */
+  l2Keeps: boolean;
+}
+
+const READS: readonly Act[] = ['get', 'bulk', 'load', 'load-many'];
+
+/** The promises about what callers saw. */
+export function judge(history: History, world: World, given: Verdict): string[] {
+  const { deeds, loaders } = history;
+  const breaches: string[] = [];
+  const made = makers(history);
+  for (const deed of deeds) {
+    if (deed.end === undefined) breaches.push(`10: ${show(deed)} never ended`);
+    else if (deed.error !== undefined) judgeError(deed, loaders, breaches);
+  }
+  const finished = deeds.filter((deed): deed is Deed & { end: number } => deed.end !== undefined && deed.error === undefined);
+  const reads = finished.filter(({ act, seen }) => READS.includes(act) && seen !== undefined && seen !== 0);
+  for (const read of reads) {
+    // What a loader brings goes to its caller in any case.
+    if (read.id === read.seen) continue;
+    const value = made.get(read.seen as number);
+    if (value === undefined || value.wallet !== read.wallet) {
+      breaches.push(`1: ${show(read)} saw what nobody wrote there`);
+      continue;
+    }
+    for (const newer of finished) {
+      if (newer.node !== read.node || newer.end >= read.begin || !changes(newer, read.wallet) || newer.id === read.seen) continue;
+      if (isOlder(value, newer, given)) breaches.push(`2: ${show(read)} began after ${show(newer)}, and saw the older #${value.id} (${value.kind})`);
+    }
+  }
+  judgeMonotonic(reads, world, breaches);
+  judgeLoads(history, world, given, breaches);
+  for (const deed of finished) {
+    if (deed.act !== 'update' || deed.l2 !== 'stored') continue;
+    if (!world.l2.landed.some(({ raw }) => raw !== undefined && idOf(raw) === deed.id)) breaches.push(`8: ${show(deed)} was said to be stored, and never was`);
+  }
+  for (const error of world.uncaught) breaches.push(`10: a rejection that nobody caught: ${String(error)}`);
+  return breaches;
+}
+
+/** The promises about what is there when all is quiet: `answers` are the reads of each node after that. */
+export function judgeRest(world: World, answers: { node: WorldNode; wallet: string; seen: number }[], history: History, given: Verdict): string[] {
+  const breaches: string[] = [];
+  for (const { node, wallet, seen } of answers) {
+    const row = world.l2.row(wallet);
+    const stored = row?.raw === undefined ? 0 : idOf(row.raw);
+    const refused = row !== undefined && row.version < node.floors.of(wallet);
+    if (seen === stored || (seen === 0 && refused && clearedAfter(history))) continue;
+    if (!given.l2Keeps && (seen === 0 || stampOf(world, seen) > (row?.version ?? 0))) continue;
+    breaches.push(`4: at rest ${node.name} answers #${seen} for ${wallet}, L2 holds #${stored}@${row?.version}; floor ${node.floors.of(wallet)}`);
+  }
+  const made = makers(history);
+  if (given.l2Keeps) for (const wallet of new Set(answers.map((answer) => answer.wallet))) {
+    const row = world.l2.row(wallet);
+    const value = row?.raw === undefined ? undefined : made.get(idOf(row.raw));
+    if (value?.kind !== 'update' || value.l2 !== 'stored') continue;
+    for (const newer of history.deeds) {
+      if ((newer.act === 'update' || newer.act === 'invalidate') && newer.wallet === wallet && newer.begin > (value.end ?? Infinity) && newer.id !== value.id && newer.error === undefined) {
+        breaches.push(`3: at rest ${wallet} holds #${value.id}, which was stored before ${show(newer)} began`);
+      }
+    }
+  }
+  for (const node of world.nodes) for (const [what, size] of node.leftovers()) if (size !== 0) breaches.push(`5: ${node.name} is at rest with ${size} ${what}`);
+  return breaches;
+}
+
+interface Maker {
+  id: number;
+  kind: 'update' | 'load';
+  node: number;
+  wallet: string;
+  begin: number;
+  end: number | undefined;
+  l2: string | undefined;
+}
+
+function makers({ deeds, loaders }: History): Map<number, Maker> {
+  const made = new Map<number, Maker>();
+  for (const { act, id, node, wallet, begin, end, l2 } of deeds) if (act === 'update') made.set(id as number, { id: id as number, kind: 'update', node, wallet, begin, end, l2 });
+  for (const { id, node, wallet, begin, end } of loaders) made.set(id, { id, kind: 'load', node, wallet, begin, end, l2: undefined });
+  return made;
+}
+
+const changes = ({ act, wallet }: Deed, of: string): boolean => act === 'clear' || ((act === 'update' || act === 'invalidate') && wallet === of);
+
+/** `value` was over and done with, or a load of it had begun, before `newer` began. */
+function isOlder(value: Maker, newer: Deed, given: Verdict): boolean {
+  if (value.begin >= newer.begin) return false;
+  // A load is as old as its beginning; across processes the calendars must agree for that.
+  if (value.kind === 'load') return value.node === newer.node || given.clocksAgree;
+  if (value.end === undefined || value.end >= newer.begin) return false;
+  // Of another process's write that is still queued nobody knows; it arrives when it arrives.
+  return value.node === newer.node || value.l2 === 'stored';
+}
+
+function judgeError(deed: Deed, loaders: LoaderCall[], breaches: string[]): void {
+  const text = String((deed.error as Error).message);
+  if (deed.act === 'clear') return;
+  const loader = /^loader (\d+)$/.exec(text);
+  if (loader !== null && (deed.act === 'load' || deed.act === 'load-many')) {
+    const call = loaders.find(({ id }) => id === Number(loader[1]));
+    if (call !== undefined && (call.end as number) >= deed.begin) return;
+    breaches.push(`10: ${show(deed)} failed with "${text}", which had failed before it began`);
+    return;
+  }
+  breaches.push(`10: ${show(deed)} failed: ${text}`);
+}
+
+function judgeMonotonic(reads: (Deed & { end: number })[], world: World, breaches: string[]): void {
+  for (const first of reads) for (const second of reads) {
+    if (first.node !== second.node || first.wallet !== second.wallet || first.end >= second.begin || first.seen === second.seen) continue;
+    if (first.id === first.seen || second.id === second.seen) continue;
+    const lowest = world.stamps.get(first.seen as number)?.[0] ?? 0;
+    const highest = world.stamps.get(second.seen as number)?.at(-1) ?? 0;
+    if (highest < lowest) breaches.push(`2: ${show(second)} went back behind ${show(first)}`);
+  }
+}
+
+function judgeLoads({ loaders }: History, world: World, given: Verdict, breaches: string[]): void {
+  for (const a of loaders) {
+    if ((world.stamps.get(a.id)?.length ?? 0) > 1) breaches.push(`3: load #${a.id} was stamped anew: ${world.stamps.get(a.id)?.join()}`);
+    for (const b of loaders) {
+      if (a.id >= b.id || a.wallet !== b.wallet || b.begin >= (a.end ?? Infinity)) continue;
+      if (a.node === b.node) breaches.push(`load once: #${a.id} and #${b.id} of ${a.wallet} ran together in n${a.node}`);
+      else if (given.calm) breaches.push(`load once: #${a.id} in n${a.node} and #${b.id} in n${b.node} of ${a.wallet} ran together`);
+    }
+  }
+}
+
+const clearedAfter = (history: History): boolean => history.deeds.some(({ act }) => act === 'clear');
+const stampOf = (world: World, id: number): number => world.stamps.get(id)?.at(-1) ?? 0;
+const show = ({ act, node, wallet, id, seen, l2, begin, end }: Deed): string => `n${node} ${act} ${wallet}${id === undefined ? '' : ` #${id}`}${seen === undefined ? '' : ` -> #${seen}`}${l2 === undefined ? '' : ` (${l2})`} [${begin}-${end ?? ''}]`;

@@ -1,0 +1,275 @@
+/**
+ * L2 and the update channel of a simulated world: one store that keeps the rules of src/l2/store.ts, and a client for each process
+ * whose requests, effects and replies are steps that happen in any order, late, or not at all.
+ */
+import { parseEvent } from '../../src/channel/update-event.ts';
+import type { ChannelListener, ChannelSource } from '../../src/channel/source.ts';
+import { ProfileCacheError } from '../../src/errors.ts';
+import type { StoreHealth } from '../../src/l2/store.ts';
+import type { FetchResult, FetchedRecord, StoreDelete, StoreWrite, WriteOutcome } from '../../src/workers-pool/l2-client.ts';
+import type { Order } from './world-order.ts';
+import type { VirtualTime } from './world-time.ts';
+
+export interface Row {
+  version: number;
+  /** Undefined: a tombstone. */
+  raw: Uint8Array | undefined;
+  schemaId: number;
+  createdAtMs: number;
+  expiresAtMs: number;
+}
+
+/** What becomes of one request. `late`: the caller gives up before it takes effect. */
+export type Fate = 'ok' | 'request-lost' | 'reply-lost' | 'refused';
+
+export const TOMBSTONE_TTL_MS = 600_000;
+
+export class WorldL2 {
+  readonly rows = new Map<string, Row>();
+  readonly leases = new Map<string, { token: string; untilMs: number }>();
+  /** Every write that took effect: wallet, version, and the profile's bytes. */
+  readonly landed: { wallet: string; version: number; raw: Uint8Array | undefined }[] = [];
+  readonly sources: WorldSource[] = [];
+  /** The embedded store remembers the version of a clear, Redis does not. */
+  clearFloor = 0;
+  readonly remembersClear: boolean;
+  private readonly time: VirtualTime;
+  private lagging: Map<string, Row> | undefined;
+  private saved: Map<string, Row> | undefined;
+
+  constructor(time: VirtualTime, remembersClear: boolean) {
+    this.time = time;
+    this.remembersClear = remembersClear;
+  }
+
+  row(wallet: string): Row | undefined {
+    const row = this.rows.get(wallet);
+    return row === undefined || row.expiresAtMs <= this.time.nowMs ? undefined : row;
+  }
+
+  /** What a reader sees: while replicas lag, the past. */
+  read(wallet: string): Row | undefined {
+    const row = (this.lagging ?? this.rows).get(wallet);
+    return row === undefined || row.expiresAtMs <= this.time.nowMs ? undefined : row;
+  }
+
+  write(wallet: string, row: Row, event: string | undefined): WriteOutcome {
+    const storedVersion = Math.max(this.row(wallet)?.version ?? 0, this.remembersClear ? this.clearFloor : 0);
+    if (storedVersion >= row.version) return { status: 'older', storedVersion };
+    this.rows.set(wallet, row);
+    this.landed.push({ wallet, version: row.version, raw: row.raw });
+    if (event !== undefined) this.publish(event);
+    return { status: 'stored' };
+  }
+
+  clear(version: number, event: string | undefined): void {
+    this.clearFloor = Math.max(this.clearFloor, version);
+    for (const [wallet, row] of this.rows) if (row.version <= version && row.raw !== undefined) this.rows.delete(wallet);
+    if (event !== undefined) this.publish(event);
+  }
+
+  publish(event: string): void {
+    for (const source of this.sources) source.post(event);
+  }
+
+  /** From now on reads see the present state, whatever is written, until the replicas catch up. */
+  lag(): void {
+    this.lagging ??= new Map(this.rows);
+  }
+
+  catchUp(): void {
+    this.lagging = undefined;
+  }
+
+  /** What an old master has when it takes over. */
+  save(): void {
+    this.saved = new Map(this.rows);
+  }
+
+  failover(): void {
+    if (this.saved === undefined) return;
+    this.rows.clear();
+    for (const [wallet, row] of this.saved) this.rows.set(wallet, row);
+  }
+
+  acquire(wallet: string, token: string, ttlMs: number): boolean {
+    const held = this.leases.get(wallet);
+    if (held !== undefined && held.untilMs > this.time.nowMs && held.token !== token) return false;
+    this.leases.set(wallet, { token, untilMs: this.time.nowMs + ttlMs });
+    return true;
+  }
+
+  release(wallet: string, token: string): void {
+    if (this.leases.get(wallet)?.token === token) this.leases.delete(wallet);
+  }
+}
+
+/** The subscription of one process. Messages arrive in any order; while it is broken they are lost, and then a gap is told of. */
+export class WorldSource implements ChannelSource {
+  private readonly name: string;
+  private readonly order: Order;
+  private listener: ChannelListener | undefined;
+  private subscription = 1;
+  private broken = false;
+
+  constructor(name: string, order: Order) {
+    this.name = name;
+    this.order = order;
+  }
+
+  start(listener: ChannelListener): Promise<void> {
+    this.listener = listener;
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  post(text: string): void {
+    if (this.broken) return;
+    const { subscription } = this;
+    const event = parseEvent(text);
+    void this.order.wait(`${this.name} hears ${event?.type} ${event?.wallet}@${event?.version}`).then(() => {
+      if (subscription === this.subscription) this.listener?.onMessage(text);
+    });
+  }
+
+  /** What is under way is lost, and what is published before the new subscription stands. */
+  break(): void {
+    if (this.broken) return;
+    this.broken = true;
+    this.subscription++;
+    void this.order.wait(`${this.name} subscribes again`).then(() => {
+      this.broken = false;
+      this.listener?.onGap('the subscription broke');
+    });
+  }
+}
+
+const timeout = () => new ProfileCacheError('ERR_L2_TIMEOUT', 'no answer in time');
+
+/** In the place of L2Client. */
+export class WorldClient {
+  private readonly name: string;
+  private readonly l2: WorldL2;
+  private readonly order: Order;
+  private readonly time: VirtualTime;
+  private readonly timeoutMs: number;
+  private readonly nextFate: () => Fate;
+  /** A request may take effect after its caller gave up; else it is withdrawn then. */
+  private readonly zombies: boolean;
+  requests = 0;
+
+  constructor(parts: { name: string; l2: WorldL2; order: Order; time: VirtualTime; timeoutMs: number; nextFate: () => Fate; zombies: boolean }) {
+    this.name = parts.name;
+    this.l2 = parts.l2;
+    this.order = parts.order;
+    this.time = parts.time;
+    this.timeoutMs = parts.timeoutMs;
+    this.nextFate = parts.nextFate;
+    this.zombies = parts.zombies;
+  }
+
+  inParts(wallets: readonly string[], partWallets: number): readonly string[][] {
+    const parts: string[][] = [];
+    for (let from = 0; from < wallets.length; from += partWallets) parts.push(wallets.slice(from, from + partWallets));
+    return parts;
+  }
+
+  async fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void): Promise<FetchResult> {
+    const result: FetchResult = { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
+    await Promise.all(wallets.map(async (wallet) => {
+      let row: Row | undefined;
+      try {
+        row = await this.request(`get ${wallet}`, () => this.l2.read(wallet));
+      } catch (error) {
+        result.failed.set(wallet, error as ProfileCacheError);
+        return;
+      }
+      if (row?.raw === undefined) {
+        result.missing.push(wallet);
+        const floor = Math.max(row?.version ?? 0, this.l2.remembersClear ? this.l2.clearFloor : 0);
+        if (floor > 0) result.floors.set(wallet, floor);
+        return;
+      }
+      result.found++;
+      // As the inbox: good during the visit alone.
+      const raw = new Uint8Array(row.raw);
+      visit({ wallet, raw, schemaId: row.schemaId, version: row.version, createdAtMs: row.createdAtMs, ttlMs: row.expiresAtMs - this.time.nowMs });
+      raw.fill(0xc1);
+    }));
+    return result;
+  }
+
+  setMany(writes: readonly StoreWrite[]): Promise<WriteOutcome[]> {
+    return Promise.all(writes.map(({ wallet, raw, schemaId, version, ttlMs, event }) => {
+      const row = { raw: new Uint8Array(raw), schemaId, version, createdAtMs: this.time.nowMs, expiresAtMs: this.time.nowMs + ttlMs };
+      return this.outcome(`set ${wallet}@${version}`, () => this.l2.write(wallet, row, event));
+    }));
+  }
+
+  deleteMany(deletes: readonly StoreDelete[]): Promise<WriteOutcome[]> {
+    return Promise.all(deletes.map(({ wallet, version, event }) => {
+      const row = { raw: undefined, schemaId: 0, version, createdAtMs: this.time.nowMs, expiresAtMs: this.time.nowMs + TOMBSTONE_TTL_MS };
+      return this.outcome(`delete ${wallet}@${version}`, () => this.l2.write(wallet, row, event));
+    }));
+  }
+
+  clear(version: number, event?: string): Promise<void> {
+    return this.request(`clear@${version}`, () => this.l2.clear(version, event));
+  }
+
+  acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean> {
+    return this.request(`lease ${wallet}`, () => this.l2.acquire(wallet, token, ttlMs));
+  }
+
+  releaseLease(wallet: string, token: string): Promise<void> {
+    return this.request(`release ${wallet}`, () => this.l2.release(wallet, token));
+  }
+
+  getBlob(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  putBlobIfAbsent(_name: string, bytes: Uint8Array): Promise<Uint8Array> {
+    return Promise.resolve(bytes);
+  }
+
+  health(): Promise<StoreHealth> {
+    return this.request('ping', () => ({ kind: 'redis', reachable: true, slotsCovered: 16_384, nodes: [] }));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private outcome(label: string, effect: () => WriteOutcome): Promise<WriteOutcome> {
+    return this.request(label, effect).catch((error: ProfileCacheError) => ({ status: 'failed', error }));
+  }
+
+  /** Two steps: the request arrives and takes effect, the reply arrives. */
+  private request<T>(label: string, effect: () => T): Promise<T> {
+    this.requests++;
+    const fate = this.nextFate();
+    return new Promise<T>((resolve, reject) => {
+      let open = true;
+      const timer = setTimeout(() => {
+        open = false;
+        reject(timeout());
+      }, this.timeoutMs);
+      const work = async () => {
+        await this.order.wait(`${this.name} ${label}`);
+        if (fate === 'request-lost' || (!open && !this.zombies)) return;
+        const result = fate === 'refused' ? undefined : effect();
+        if (fate === 'reply-lost') return;
+        await this.order.wait(`${this.name} answer to ${label}`);
+        if (!open) return;
+        clearTimeout(timer);
+        if (fate === 'refused') reject(new ProfileCacheError('ERR_L2_UNAVAILABLE', 'this node is down'));
+        else resolve(result as T);
+      };
+      work().catch(reject);
+    });
+  }
+}

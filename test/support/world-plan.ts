@@ -1,0 +1,144 @@
+/** Plans of what the callers of a simulated world do, how they are made up, and how one is carried out. */
+import fc, { type Scheduler } from 'fast-check';
+import type { ProfileCache } from '../../src/profile-cache.ts';
+import { History, judge, judgeRest, type Verdict } from './world-history.ts';
+import type { Fate } from './world-l2.ts';
+import { scheduled } from './world-order.ts';
+import { World, type Numbered, type WorldNode } from './world.ts';
+
+export type Step =
+  | { do: 'get' | 'update' | 'invalidate' | 'evict'; wallet: string }
+  | { do: 'load'; wallet: string; fails: boolean }
+  | { do: 'bulk' | 'clear' | 'gap' | 'lag' | 'catch-up' | 'save' | 'failover' }
+  | { do: 'load-many'; fails: boolean };
+
+export interface Caller {
+  node: number;
+  attached: boolean;
+  steps: { step: Step; wait: boolean }[];
+}
+
+export interface Plan {
+  callers: Caller[];
+  skewsMs: number[];
+  calendarStepMs: number;
+  fates: Fate[];
+  zombies: boolean;
+  maxProfiles: number;
+  hurry: number;
+}
+
+export interface Weather {
+  /** Weights of what callers do. */
+  acts: Partial<Record<Step['do'], number>>;
+  skews: readonly number[];
+  calendarSteps: readonly number[];
+  fates: readonly Fate[];
+  maxFates: number;
+  attached: boolean;
+  nodes: number;
+  hurries: readonly number[];
+}
+
+const WALLETS = ['A', 'B'];
+
+export function plans(weather: Weather): fc.Arbitrary<Plan> {
+  const wallet = fc.oneof({ weight: 4, arbitrary: fc.constant('A') }, { weight: 1, arbitrary: fc.constant('B') });
+  const stepOf = (act: Step['do']): fc.Arbitrary<Step> => {
+    if (act === 'load') return fc.record({ do: fc.constant(act), wallet, fails: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }) });
+    if (act === 'load-many') return fc.record({ do: fc.constant(act), fails: fc.boolean() });
+    if (act === 'get' || act === 'update' || act === 'invalidate' || act === 'evict') return fc.record({ do: fc.constant(act), wallet });
+    return fc.constant({ do: act });
+  };
+  const step = fc.oneof(...Object.entries(weather.acts).map(([act, weight]) => ({ weight, arbitrary: stepOf(act as Step['do']) })));
+  const caller = fc.record({
+    node: fc.nat(weather.nodes - 1),
+    attached: weather.attached ? fc.boolean() : fc.constant(false),
+    steps: fc.array(fc.record({ step, wait: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }) }), { minLength: 1, maxLength: 4 }),
+  });
+  return fc.record({
+    callers: fc.array(caller, { minLength: 1, maxLength: 3 }),
+    skewsMs: fc.tuple(...Array.from({ length: weather.nodes }, () => fc.constantFrom(...weather.skews))),
+    calendarStepMs: fc.constantFrom(...weather.calendarSteps),
+    fates: fc.array(fc.constantFrom(...weather.fates), { maxLength: weather.maxFates }),
+    zombies: fc.boolean(),
+    maxProfiles: fc.constantFrom(1, 8),
+    hurry: fc.constantFrom(...weather.hurries),
+  });
+}
+
+export interface RunOptions {
+  sabotage?: (node: WorldNode) => void;
+}
+
+/** Carries the plan out under this schedule; the breaches it saw. */
+export async function carryOut(plan: Plan, scheduler: Scheduler, options: RunOptions = {}): Promise<string[]> {
+  const world = new World(scheduled(scheduler), { ...plan, sabotage: options.sabotage });
+  try {
+    const history = new History(world);
+    let calling = plan.callers.length;
+    for (const caller of plan.callers) void call(world, history, caller).finally(() => calling--);
+    const all = plan.callers.flatMap(({ steps }) => steps.map(({ step }) => step.do));
+    const given: Verdict = {
+      clocksAgree: plan.calendarStepMs === 0 && plan.skewsMs.every((skew) => skew === plan.skewsMs[0]),
+      calm: plan.hurry === Infinity && plan.fates.every((fate) => fate === 'ok') && !all.includes('clear'),
+      l2Keeps: !all.includes('failover') && !all.includes('lag'),
+    };
+    if (!(await world.run(() => calling === 0 && !history.open && world.quiet))) {
+      return [...judge(history, world, given), `10: not at rest after ${world.steps} steps: ${world.nodes.flatMap((node) => node.leftovers()).filter(([, size]) => size > 0).join('; ')}`];
+    }
+    world.calmDown();
+    const answers: { node: WorldNode; wallet: string; seen: number }[] = [];
+    for (const node of world.nodes) for (const wallet of WALLETS) void node.cache.getProfile(wallet).then((profile) => answers.push({ node, wallet, seen: profile?.i ?? 0 }));
+    await world.run(() => answers.length === world.nodes.length * WALLETS.length && world.quiet);
+    const stillOpen = answers.length < world.nodes.length * WALLETS.length ? ['10: a read at rest never ended'] : [];
+    return [...judge(history, world, given), ...judgeRest(world, answers, history, given), ...stillOpen];
+  } finally {
+    world.close();
+  }
+}
+
+async function call(world: World, history: History, { node, attached, steps }: Caller): Promise<void> {
+  const home = world.nodes[node];
+  const cache = attached ? home.attach() : home.cache;
+  for (const { step, wait } of steps) {
+    await world.order.wait(`n${node}${attached ? ' thread' : ''} ${step.do}${'wallet' in step ? ` ${step.wallet}` : ''}`);
+    const done = begin(world, history, node, home, cache, step);
+    if (wait) await done;
+  }
+}
+
+function begin(world: World, history: History, node: number, home: WorldNode, cache: ProfileCache<Numbered>, step: Step): Promise<void> | undefined {
+  switch (step.do) {
+    case 'get':
+      return history.get(node, cache, step.wallet);
+    case 'update':
+      return history.update(node, cache, step.wallet);
+    case 'invalidate':
+      return history.invalidate(node, cache, step.wallet);
+    case 'load':
+      return history.load(node, cache, step.wallet, step.fails);
+    case 'load-many':
+      return history.loadMany(node, cache, WALLETS, step.fails);
+    case 'bulk':
+      return history.bulk(node, cache, WALLETS);
+    case 'clear':
+      return history.clear(node, cache);
+    case 'evict':
+      return void home.l1.writer.remove(home.thread.key.set(step.wallet));
+    case 'gap':
+      return void home.source.break();
+    case 'lag':
+      return void world.l2.lag();
+    case 'catch-up':
+      return void world.l2.catchUp();
+    case 'save':
+      return void world.l2.save();
+    case 'failover':
+      return void world.l2.failover();
+  }
+}
+
+/** A plan and the order of its steps, as a counterexample prints them. */
+export const brief = (plan: Plan): string =>
+  JSON.stringify({ ...plan, callers: plan.callers.map(({ node, attached, steps }) => `n${node}${attached ? 't' : ''}: ${steps.map(({ step, wait }) => `${step.do}${'wallet' in step ? step.wallet : ''}${'fails' in step && step.fails ? '!' : ''}${wait ? '' : '&'}`).join(' ')}`) });

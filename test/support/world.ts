@@ -1,0 +1,284 @@
+/**
+ * A simulated world: processes with the real L1, load, write and channel code and the real public class, around one L2 and one
+ * update channel that are simulated (world-l2.ts). Time is virtual, and every request, effect, reply, message, loader and timer is
+ * a step whose turn an `Order` decides.
+ */
+import { EventEmitter } from 'node:events';
+import { UpdateChannel } from '../../src/channel/update-channel.ts';
+import type { Clock } from '../../src/clock.ts';
+import { ProfileCodec } from '../../src/codec/profile-codec.ts';
+import { StructureTables } from '../../src/codec/structure-tables.ts';
+import { ProfileCacheError } from '../../src/errors.ts';
+import { POLICIES } from '../../src/eviction/index.ts';
+import type { CacheSettings } from '../../src/handle.ts';
+import { createRegion, type Region } from '../../src/l1/region.ts';
+import { ThreadRow } from '../../src/l1/thread-row.ts';
+import { L1Writer } from '../../src/l1/writer.ts';
+import { Attached, serveAttached } from '../../src/load/attached.ts';
+import type { Backend } from '../../src/load/backend.ts';
+import { Floors } from '../../src/load/floors.ts';
+import { L1Owner } from '../../src/load/l1-owner.ts';
+import { Owner, type OwnerEvents } from '../../src/load/owner.ts';
+import { StructureSync } from '../../src/load/structure-sync.ts';
+import { ThreadCache } from '../../src/load/thread-cache.ts';
+import type { Serve, ThreadLink } from '../../src/load/thread-link.ts';
+import { VersionClock } from '../../src/load/version.ts';
+import { ProfileCache } from '../../src/profile-cache.ts';
+import type { L2Client } from '../../src/workers-pool/l2-client.ts';
+import type { Order } from './world-order.ts';
+import { WorldClient, WorldL2, WorldSource, type Fate } from './world-l2.ts';
+import { settled, VirtualTime } from './world-time.ts';
+
+/** A profile of the world: the number of the write that made it. */
+export interface Numbered extends Record<string, unknown> {
+  i: number;
+}
+
+export interface WorldOptions {
+  /** Calendars of the processes against each other; as many processes as there are. */
+  skewsMs: readonly number[];
+  /** The calendar moves on in steps of this size. */
+  calendarStepMs?: number;
+  /** What becomes of the requests, in the order they are made; afterwards all is well. */
+  fates?: readonly Fate[];
+  zombies?: boolean;
+  remembersClear?: boolean;
+  /** Entries of L1. */
+  maxProfiles?: number;
+  timeoutMs?: number;
+  leaseMs?: number;
+  maxFloors?: number;
+  /** Time may move on while other steps wait, after this many of them: replies come after their deadline then. Else it moves when nothing else can. */
+  hurry?: number;
+  /** Breaks a process on purpose. */
+  sabotage?: (node: WorldNode) => void;
+}
+
+const WALL_START_MS = Date.UTC(2026, 10, 22);
+const TTL_SECONDS = 3_600;
+const MAX_STEPS = 3_000;
+/** Portable msgpack of `{i: n}`, n < 128, is four bytes. */
+export const idOf = (raw: Uint8Array): number => raw[3];
+
+/** L1 of former runs, emptied: making one costs more than a run. */
+const spare = new Map<number, { region: Region; writer: L1Writer; rows: ThreadRow[] }[]>();
+
+export class WorldNode {
+  readonly name: string;
+  readonly owner: Owner;
+  readonly l1: L1Owner;
+  readonly floors: Floors;
+  readonly versions: VersionClock;
+  readonly client: WorldClient;
+  readonly source: WorldSource;
+  readonly cache: ProfileCache<Numbered>;
+  readonly thread: ThreadCache;
+  readonly home: { region: Region; writer: L1Writer; rows: ThreadRow[] };
+  private readonly world: World;
+  private readonly settings: CacheSettings;
+  private readonly clock: Clock;
+
+  constructor(world: World, index: number, options: WorldOptions) {
+    this.world = world;
+    this.name = `n${index}`;
+    const { time, order, l2 } = world;
+    const maxProfiles = options.maxProfiles ?? 8;
+    const timeoutMs = options.timeoutMs ?? 60;
+    this.home = spare.get(maxProfiles)?.pop() ?? makeHome(maxProfiles);
+    const { region, writer, rows } = this.home;
+    const step = options.calendarStepMs ?? 0;
+    const wallMs = () => {
+      const nowMs = WALL_START_MS + options.skewsMs[index] + time.nowMs;
+      return step === 0 ? nowMs : Math.floor(nowMs / step) * step;
+    };
+    this.clock = { monotonicMs: () => time.nowMs, wallMs };
+    this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: TTL_SECONDS, l2TtlJitter: 0, l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
+    this.versions = new VersionClock(wallMs);
+    this.thread = this.makeThread(true, rows[0], (slot) => writer.touch(slot), (slot, nowMs) => void writer.removeExpired(slot, nowMs));
+    this.floors = new Floors(options.maxFloors ?? 1_000);
+    const tables = new StructureTables();
+    this.l1 = new L1Owner({ writer, floors: this.floors, region, key: this.thread.key, row: rows[0], clock: this.clock, tables });
+    this.client = new WorldClient({ name: this.name, l2, order, time, timeoutMs, nextFate: () => world.nextFate(), zombies: options.zombies === true });
+    this.source = new WorldSource(this.name, order);
+    l2.sources.push(this.source);
+    const client = this.client as unknown as L2Client;
+    const events = new EventEmitter();
+    const on = (name: string) => (detail?: unknown) => void events.emit(name, detail);
+    this.owner = new Owner({
+      region, l1: this.l1, thread: this.thread, client, structures: new StructureSync(client, tables), versions: this.versions, clock: this.clock, publisher: this.name,
+      channel: new UpdateChannel(this.source, this.name, rows[0]), publishes: true,
+      timeoutMs, leaseMs: options.leaseMs ?? 2_000, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
+      events: { updated: on('updated'), invalidated: on('invalidated'), l2Up: on('l2Up'), l2Down: on('l2Down'), channelGap: on('channelGap'), alert: on('alert'), error: on('error') } as unknown as OwnerEvents,
+    });
+    this.cache = this.makeCache(this.thread, this.owner, events);
+    watchStamps(this.l1, world.stamps);
+    options.sabotage?.(this);
+    void this.owner.listen();
+  }
+
+  /** Another thread of the process: its own decoder and near cache on the same L1, and a link to the owner whose messages keep their order. */
+  attach(): ProfileCache<Numbered> {
+    const thread = this.makeThread(false, this.home.rows[1], () => {}, () => {});
+    const link = makeLink(this.world, this.name, serveAttached(this.owner, this.thread));
+    return this.makeCache(thread, new Attached(link as unknown as ThreadLink, thread, this.settings.l2TimeoutMs), new EventEmitter());
+  }
+
+  get takesL2ForDead(): boolean {
+    return (this.owner as unknown as { breaker: { open: boolean } }).breaker.open;
+  }
+
+  /** What must be empty when nothing is under way: name and size of each. */
+  leftovers(): [string, number][] {
+    const inside = <T>(object: unknown, name: string): T => (object as Record<string, T>)[name];
+    const writes = inside<object>(this.owner, 'writes');
+    return [
+      ['fences', inside<Map<string, number>>(this.floors, 'fences').size],
+      ['loads under way', inside<number>(this.floors, 'loadsUnderWay')],
+      ['turns', inside<{ count: number }>(this.owner, 'turns').count],
+      ['queued writes', this.owner.queuedWrites],
+      ['writes under way', inside<Set<unknown>>(writes, 'underWay').size],
+      ['unsent writes', inside<unknown[]>(writes, 'batch').length],
+      ['wallets looked at again', inside<Set<string>>(this.owner, 'lookAgainFor').size],
+    ];
+  }
+
+  private makeThread(isOwner: boolean, row: ThreadRow, hit: (slot: number) => void, expired: (slot: number, nowMs: number) => void): ThreadCache {
+    const tables = new StructureTables();
+    const codec = new ProfileCodec({ format: 'portable', maxProfileBytes: 1_000, tables });
+    return new ThreadCache({ region: this.home.region, row, codec, tables, clock: this.clock, sink: { hit, expired }, nearProfiles: 4, pattern: undefined, isOwner });
+  }
+
+  private makeCache(thread: ThreadCache, backend: Backend, events: EventEmitter): ProfileCache<Numbered> {
+    const handle = { kind: 'profilecache-handle', region: this.home.region.buffer, link: this.name, settings: this.settings };
+    // The constructor is for `open` and `attach` alone; a test makes the parts itself.
+    return Reflect.construct(ProfileCache, [{ handle, region: this.home.region, thread, backend, events, release: () => {} }]) as ProfileCache<Numbered>;
+  }
+}
+
+export class World {
+  readonly time = new VirtualTime();
+  readonly order: Order;
+  readonly l2: WorldL2;
+  readonly nodes: WorldNode[] = [];
+  /** Version stamps of each write, in the order given. */
+  readonly stamps = new Map<number, number[]>();
+  readonly uncaught: unknown[] = [];
+  steps = 0;
+  hurry: number;
+  private clockWaits = false;
+  private sinceClock = 0;
+  private readonly fates: Fate[];
+  private readonly onUncaught = (error: unknown) => void this.uncaught.push(error);
+
+  constructor(order: Order, options: WorldOptions) {
+    this.order = order;
+    this.fates = [...(options.fates ?? [])];
+    this.l2 = new WorldL2(this.time, options.remembersClear === true);
+    this.time.install();
+    process.on('unhandledRejection', this.onUncaught);
+    for (let index = 0; index < options.skewsMs.length; index++) this.nodes.push(new WorldNode(this, index, options));
+    this.hurry = options.hurry ?? Infinity;
+  }
+
+  nextFate(): Fate {
+    return this.fates.shift() ?? 'ok';
+  }
+
+  /** From now on every request is answered, and in time. */
+  calmDown(): void {
+    this.fates.length = 0;
+    this.hurry = Infinity;
+    this.l2.catchUp();
+  }
+
+  /** Steps until `done`; false when that takes more than any run needs. */
+  async run(done: () => boolean): Promise<boolean> {
+    await settled();
+    while (!done()) {
+      if (this.steps >= MAX_STEPS) return false;
+      await this.step();
+    }
+    return true;
+  }
+
+  async step(): Promise<void> {
+    this.steps++;
+    this.time.step();
+    this.offerClock();
+    await this.order.next();
+    await settled();
+  }
+
+  /** No request, message or loader is under way, no write waits, and L2 is not taken for dead. */
+  get quiet(): boolean {
+    if (this.nodes.some((node) => node.takesL2ForDead)) return false;
+    return this.order.pending() === (this.clockWaits ? 1 : 0) && !this.time.due && this.nodes.every((node) => node.leftovers().every(([, size]) => size === 0));
+  }
+
+  close(): void {
+    VirtualTime.restore();
+    process.off('unhandledRejection', this.onUncaught);
+    for (const { home } of this.nodes) {
+      home.writer.clear();
+      const { slotCount } = home.region;
+      spare.set(slotCount, [...(spare.get(slotCount) ?? []), home]);
+    }
+  }
+
+  private offerClock(): void {
+    if (this.clockWaits) return;
+    if (!this.time.due && this.order.pending() > 0 && ++this.sinceClock < this.hurry) return;
+    this.sinceClock = 0;
+    this.clockWaits = true;
+    void this.order.wait('clock').then(() => {
+      this.clockWaits = false;
+      this.time.fireNext();
+    });
+  }
+}
+
+function makeHome(maxProfiles: number): { region: Region; writer: L1Writer; rows: ThreadRow[] } {
+  const region = createRegion(maxProfiles, 16 * 1024);
+  return { region, writer: new L1Writer(region, POLICIES.lru), rows: [ThreadRow.claim(region), ThreadRow.claim(region)] };
+}
+
+function watchStamps(l1: L1Owner, stamps: Map<number, number[]>): void {
+  const store = l1.store.bind(l1);
+  l1.store = (record) => {
+    const id = idOf(record.raw);
+    const given = stamps.get(id);
+    if (given === undefined) stamps.set(id, [record.version]);
+    else if (given.at(-1) !== record.version) given.push(record.version);
+    return store(record);
+  };
+}
+
+/** In the place of ThreadLink: messages each way keep their order, as on a BroadcastChannel, and are copied. */
+function makeLink(world: World, name: string, serve: Serve): { call(verb: string, args: unknown, deadlineMs: number): Promise<unknown>; close(): void } {
+  const lane = (label: string) => {
+    const queue: (() => void)[] = [];
+    return (deliver: () => void): void => {
+      queue.push(deliver);
+      void world.order.wait(label).then(() => queue.shift()?.());
+    };
+  };
+  const toOwner = lane(`${name} thread asks`);
+  const toThread = lane(`${name} owner answers`);
+  return {
+    call: (verb, args, deadlineMs) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(new ProfileCacheError('ERR_OWNER_GONE', 'no answer')), deadlineMs);
+        const copy = structuredClone(args);
+        toOwner(() => {
+          serve(verb, copy).then(
+            (value) => {
+              const answer = structuredClone(value);
+              toThread(() => (clearTimeout(timer), resolve(answer)));
+            },
+            (error: unknown) => toThread(() => (clearTimeout(timer), reject(error as Error))),
+          );
+        });
+      }),
+    close: () => {},
+  };
+}
