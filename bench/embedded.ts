@@ -7,11 +7,11 @@ import { bench, type Findings } from './support/bench.ts';
 import { must, mustEqual, mustHoldAll } from './support/check.ts';
 import { cpuSource, costOf, type Cost } from './support/main-thread.ts';
 import { makeFleet, type BenchProfile } from './support/profiles.ts';
-import { alternate } from './support/slices.ts';
+import { alternate, Budget } from './support/slices.ts';
 import { max, median, min, quantile, three } from './support/stats.ts';
 
 const PROFILES = 10_000;
-const ROUNDS = 4;
+const ROUNDS = 7;
 const WARM_UP_ROUNDS = 1;
 const READS = 1_500;
 const UPDATES = 600;
@@ -34,7 +34,8 @@ async function measure(folder: string): Promise<Findings> {
   await writer.updateProfiles(singles.entries);
 
   const bulk: Record<'updateProfiles' | 'bulkPrefetch' | 'warm', Cost[]> = { updateProfiles: [], bulkPrefetch: [], warm: [] };
-  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
+  const budget = new Budget(ROUNDS);
+  for (let round = -WARM_UP_ROUNDS; budget.goesOn(round); round++) {
     for (const fleet of fleets) {
       const cost = await costOf(() => writer.updateProfiles(fleet.entries));
       must(cost.result.stored === PROFILES, `L2 took ${cost.result.stored} of ${PROFILES}`);
@@ -73,7 +74,7 @@ async function measure(folder: string): Promise<Findings> {
   return {
     tables: [
       {
-        title: `${PROFILES.toLocaleString('en-US')} profiles of 1.9 KB JSON, embedded store in the temporary folder, ${ROUNDS} rounds`,
+        title: `${PROFILES.toLocaleString('en-US')} profiles of 1.9 KB JSON, embedded store in the temporary folder, ${bulk.warm.length} rounds`,
         columns: ['', 'min ms', 'median ms', 'profiles', 'main-thread CPU ms', 'longest stall ms: min / median / max'],
         rows: [
           bulkRow('updateProfiles', bulk.updateProfiles),

@@ -15,7 +15,8 @@ const { L1Reader } = await built<typeof import('../src/l1/reader.ts')>('l1/reade
 const { recordHasKey } = await built<typeof import('../src/l1/record.ts')>('l1/record');
 const { openRegion } = await built<typeof import('../src/l1/region.ts')>('l1/region');
 const { readSchemas } = await built<typeof import('../src/l1/schema-log.ts')>('l1/schema-log');
-const { WalletKey, checkWallet } = await built<typeof import('../src/l1/wallet-key.ts')>('l1/wallet-key');
+// Assertions need a declared type.
+const walletKeys: typeof import('../src/l1/wallet-key.ts') = await built('l1/wallet-key');
 const { systemClock } = await built<typeof import('../src/clock.ts')>('clock');
 
 const PROFILES = 5_000;
@@ -42,7 +43,7 @@ function steps(cache: ProfileCache<BenchProfile>): Variant[] {
   for (const bytes of readSchemas(region, 0).tables) tables.add(bytes);
   const codec = new ProfileCodec({ format: 'structured', maxProfileBytes: 1 << 20, tables });
   const reader = new L1Reader(region);
-  const key = new WalletKey(region.hashKey0, region.hashKey1);
+  const key = new walletKeys.WalletKey(region.hashKey0, region.hashKey1);
   const farMs = systemClock.monotonicMs();
   const matches = (slot: number) => recordHasKey(region, region.arenaStart + (region.u32[region.slotsStart / 4 + slot * SLOT.words + SLOT.offset] - 1) * 8, key);
   const payloads = fleet.wallets.map((wallet, i) => {
@@ -53,7 +54,7 @@ function steps(cache: ProfileCache<BenchProfile>): Variant[] {
   });
   const hash = (i: number) => {
     const wallet = fleet.wallets[i];
-    checkWallet(wallet);
+    walletKeys.checkWallet(wallet);
     return key.set(wallet);
   };
   return [

@@ -47,16 +47,20 @@ function markdown(reports: readonly Report[], environment: string): { summary: s
   return { summary, all: [summary, ...reports.map(reportText)].join('\n\n') };
 }
 
-function writeMarkdown(file: string, texts: { summary: string; all: string }, whole: boolean): void {
+const MARKED = /(<!-- bench: (summary|all) -->\n)[^]*?(<!-- \/bench -->)/g;
+
+/** Before anything runs: a file that would be refused after four minutes is refused now. */
+function checkTarget(file: string, whole: boolean): void {
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '';
-  const marked = /(<!-- bench: (summary|all) -->\n)[^]*?(<!-- \/bench -->)/g;
-  if (!marked.test(before)) {
-    if (before !== '') throw new Error(`${file} has no <!-- bench: … --> lines; name a file that does not exist yet`);
-    writeFileSync(file, `# Benchmarks\n\n${texts.all}\n`);
-    return;
-  }
+  if (before === '') return;
+  if (before.search(MARKED) < 0) throw new Error(`${file} has no <!-- bench: ... --> lines; name a file that does not exist yet`);
   if (!whole) throw new Error(`${file} holds the figures of all benchmarks: a run of some does not replace them`);
-  writeFileSync(file, before.replace(marked, (_, start: string, which: 'summary' | 'all', end: string) => `${start}\n${texts[which]}\n\n${end}`));
+}
+
+function writeMarkdown(file: string, texts: { summary: string; all: string }): void {
+  const before = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  if (before === '') writeFileSync(file, `# Benchmarks\n\n${texts.all}\n`);
+  else writeFileSync(file, before.replace(MARKED, (_, start: string, which: 'summary' | 'all', end: string) => `${start}\n${texts[which]}\n\n${end}`));
 }
 
 const { values, positionals } = parseArgs({ options: { markdown: { type: 'string', multiple: true } }, allowPositionals: true });
@@ -66,6 +70,13 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const chosen = positionals.length === 0 ? names : names.filter((name) => positionals.includes(name));
+const targets = values.markdown ?? [];
+try {
+  for (const file of targets) checkTarget(file, chosen.length === names.length);
+} catch (error) {
+  console.error((error as Error).message);
+  process.exit(2);
+}
 const environment = environmentText();
 console.log(`${environment}\n`);
 
@@ -96,5 +107,6 @@ try {
   await cluster?.stop();
 }
 if (reports.length > 1) console.log(`## Summary\n\n${summaryText(reports)}\n`);
-for (const file of values.markdown ?? []) writeMarkdown(file, markdown(reports, environment), reports.length === names.length);
+if (reports.length === chosen.length) for (const file of targets) writeMarkdown(file, markdown(reports, environment));
+else if (targets.length > 0) console.error('not everything ran: nothing is written to a file');
 process.exitCode = failed.length > 0 || interrupted ? 1 : 0;

@@ -5,6 +5,7 @@ import { ProfileCache } from 'profilecache';
 import { bench, type Findings } from './support/bench.ts';
 import { must } from './support/check.ts';
 import { makeFleet, zipfTrace, type BenchProfile } from './support/profiles.ts';
+import { Budget } from './support/slices.ts';
 import { max, median, min, pairRatios, ratioText, three } from './support/stats.ts';
 
 const PROFILES = 5_000;
@@ -63,7 +64,8 @@ async function run(): Promise<Findings> {
     return slices.reduce((sum, { reads, elapsedMs }) => sum + (reads / elapsedMs) * 1e3, 0);
   };
   const rates: Record<Reader, { one: number[]; two: number[] }> = { near: { one: [], two: [] }, cold: { one: [], two: [] }, map: { one: [], two: [] } };
-  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
+  const budget = new Budget(ROUNDS);
+  for (let round = -WARM_UP_ROUNDS; budget.goesOn(round); round++) {
     for (const reader of Object.keys(READERS) as Reader[]) {
       const one = await slice(reader, 1);
       const two = await slice(reader, 2);

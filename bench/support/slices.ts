@@ -17,6 +17,25 @@ export interface SliceOptions {
   warmUpRounds?: number;
 }
 
+/** On a busy machine there are fewer rounds, not longer runs; never fewer than these. */
+const MIN_ROUNDS = 5;
+const MAX_SECONDS = 15;
+
+/** Goes on for `rounds` rounds, or until the time is used up: `while (budget.goesOn(round))`. */
+export class Budget {
+  private readonly rounds: number;
+  private readonly endMs: number;
+
+  constructor(rounds: number, maxSeconds: number = MAX_SECONDS) {
+    this.rounds = rounds;
+    this.endMs = performance.now() + maxSeconds * 1e3;
+  }
+
+  goesOn(round: number): boolean {
+    return round < this.rounds && (round < MIN_ROUNDS || performance.now() < this.endMs);
+  }
+}
+
 /** Nanoseconds an operation, by variant, one number a round. */
 export type SliceTimes = ReadonlyMap<string, number[]>;
 
@@ -27,7 +46,8 @@ export const keep = (value: number): number => (kept += value);
 export async function interleave(variants: readonly Variant[], options: SliceOptions): Promise<SliceTimes> {
   const { rounds, operations, warmUpRounds = 3 } = options;
   const times = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
-  for (let round = -warmUpRounds; round < rounds; round++) {
+  const budget = new Budget(rounds);
+  for (let round = -warmUpRounds; budget.goesOn(round); round++) {
     for (let k = 0; k < variants.length; k++) {
       const variant = variants[(k + round + warmUpRounds) % variants.length];
       const started = process.hrtime.bigint();
