@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 // `unit` needs no server. `cluster` starts one six-node Redis Cluster for all of its files and runs them one after the other.
 export default defineConfig({
   test: {
-    testTimeout: 20_000,
+    // Behaviour is tested, not speed: a busy machine may take its time.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
     projects: [

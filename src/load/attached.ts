@@ -73,9 +73,9 @@ export class Attached implements Backend {
     return { kind: 'busy', ended: this.link.call('awaitLoad', wallet, SLOW_VERB_MS).then((end) => wireToEnd(end as WireEnd)) };
   }
 
-  endLoad(wallet: string, end: LoadEnd): void {
+  endLoad(wallet: string, version: number, end: LoadEnd): void {
     // Nobody here waits for it; an owner that is gone has no waiters either.
-    this.link.call('endLoad', { wallet, error: end.error?.toWire() }, this.timeoutMs + GRACE_MS).catch(() => {});
+    this.link.call('endLoad', { wallet, version, error: end.error?.toWire() }, this.timeoutMs + GRACE_MS).catch(() => {});
   }
 
   async health(): Promise<CacheHealth> {
@@ -122,8 +122,8 @@ export function serveAttached(owner: Owner, thread: ThreadCache): Serve {
         return { error: end.error?.toWire() } satisfies WireEnd;
       }
       case 'endLoad': {
-        const { wallet, error } = args as { wallet: string; error?: WireError };
-        return owner.endLoad(wallet, error === undefined ? {} : { error: ProfileCacheError.fromWire(error) });
+        const { wallet, version, error } = args as { wallet: string; version: number; error?: WireError };
+        return owner.endLoad(wallet, version, error === undefined ? {} : { error: ProfileCacheError.fromWire(error) });
       }
       case 'health':
         return owner.health();

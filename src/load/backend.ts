@@ -42,7 +42,8 @@ export interface Backend {
   invalidate(wallets: readonly string[]): Promise<void>;
   clear(): Promise<void>;
   beginLoad(wallet: string): Promise<LoadTurn>;
-  endLoad(wallet: string, end: LoadEnd): void;
+  /** `version` as `beginLoad` gave it. */
+  endLoad(wallet: string, version: number, end: LoadEnd): void;
   health(): Promise<CacheHealth>;
   close(): Promise<void>;
 }

@@ -4,11 +4,18 @@
  * floor  an update or an invalidation with version v sets it: nothing older is promoted later, whether it comes from a slow load,
  *        a lagging replica, or an old master that came back. Bounded: past the bound the oldest floors are forgotten.
  * fence  an update or an invalidation also voids the loads of that wallet that are under way, whatever version they bring
- *        (another process's clock may run ahead of ours). Needed only while such a load lasts.
+ *        (another process's clock may run ahead of ours). Needed only while such a load lasts. Bounded: past the bound all loads
+ *        under way are void.
+ * hold   while the newest update or invalidation of a wallet by this process has no answer from L2, what L2 has of that wallet is
+ *        not taken: by its stamp it may be newer (a clock ahead of ours), yet it was there before.
  */
+const MAX_FENCES = 10_000;
+
 export class Floors {
   private readonly floors = new Map<string, number>();
   private readonly fences = new Map<string, number>();
+  /** The newest write of this process that L2 has not answered, by wallet. As many as there are writes under way or queued. */
+  private readonly holds = new Map<string, object>();
   private readonly maxFloors: number;
   private everything = 0;
   private sequence = 0;
@@ -34,13 +41,39 @@ export class Floors {
 
   /** Voids the loads of `wallet` that are under way. */
   fence(wallet: string): void {
-    if (this.loadsUnderWay > 0) this.fences.set(wallet, ++this.sequence);
+    if (this.loadsUnderWay === 0) return;
+    if (this.fences.size >= MAX_FENCES) this.fenceAll();
+    this.fences.set(wallet, ++this.sequence);
+  }
+
+  /** Voids every load that is under way. */
+  fenceAll(): void {
+    this.fenceOfAll = ++this.sequence;
+    this.fences.clear();
+  }
+
+  hold(wallet: string, write: object): void {
+    this.holds.set(wallet, write);
+  }
+
+  /** False once a later call of this process has taken over. */
+  isHeldBy(wallet: string, write: object): boolean {
+    return this.holds.get(wallet) === write;
+  }
+
+  isHeld(wallet: string): boolean {
+    return this.holds.has(wallet);
+  }
+
+  release(wallet: string, write: object): void {
+    if (this.holds.get(wallet) === write) this.holds.delete(wallet);
   }
 
   raiseAll(version: number): void {
     this.everything = Math.max(this.everything, version);
     for (const [wallet, floor] of this.floors) if (floor <= version) this.floors.delete(wallet);
-    this.fenceOfAll = ++this.sequence;
+    this.holds.clear();
+    this.fenceAll();
   }
 
   /** A load starts: the token tells later whether it was voided. Every token must be given back. */

@@ -24,7 +24,7 @@ export interface Incoming {
   ttlMs: number;
 }
 
-/** `refused`: older than what this process knows, or voided by an update or an invalidation that came meanwhile. */
+/** `refused`: older than what this process knows, or voided by an update or an invalidation that came meanwhile or is on its way to L2. */
 export type PromoteResult = 'stored' | 'refused' | 'too-large';
 
 export class L1Owner {
@@ -49,7 +49,8 @@ export class L1Owner {
 
   /** A record that L2 gave for a load begun with `token`. */
   promote(record: Incoming, token: number): PromoteResult {
-    if (record.version < this.floors.of(record.wallet) || this.floors.voided(record.wallet, token)) {
+    const { floors } = this;
+    if (record.version < floors.of(record.wallet) || floors.isHeld(record.wallet) || floors.voided(record.wallet, token)) {
       this.row.count(COUNTER.promotionsRefused);
       return 'refused';
     }
@@ -90,8 +91,9 @@ export class L1Owner {
     this.writer.clear();
   }
 
-  /** Drops every entry but no floor: what L1 holds can no longer be trusted. */
+  /** Drops every entry but no floor: what L1 holds can no longer be trusted, nor what loads under way have read. */
   distrustAll(): void {
+    this.floors.fenceAll();
     this.writer.clear();
   }
 

@@ -16,6 +16,8 @@ interface Turn {
   ended: Deferred<LoadEnd>;
   token: string;
   leased: boolean;
+  /** Of the load that leads, once it does. */
+  version?: number;
   watchdog?: NodeJS.Timeout;
 }
 
@@ -44,10 +46,15 @@ export class LoadTurns {
     const turn: Turn = { ended: deferred(), token: randomUUID(), leased: false };
     this.turns.set(wallet, turn);
     if (this.leases !== undefined) turn.leased = await this.tryLease(wallet, turn);
-    // Someone else may have loaded it between the caller's read and this turn.
-    if (await this.lookAgain(wallet)) {
+    try {
+      // Someone else may have loaded it between the caller's read and this turn.
+      if (await this.lookAgain(wallet)) {
+        this.end(wallet, {});
+        return { kind: 'found' };
+      }
+    } catch (error) {
       this.end(wallet, {});
-      return { kind: 'found' };
+      throw error;
     }
     if (this.leases !== undefined && !turn.leased) {
       void this.waitForOther(wallet, turn);
@@ -58,12 +65,14 @@ export class LoadTurns {
       turn.watchdog.unref();
     }
     // Stamped now: whatever is updated or invalidated from here on, anywhere, is newer than what the loader brings.
-    return { kind: 'lead', version: this.nextVersion() };
+    turn.version = this.nextVersion();
+    return { kind: 'lead', version: turn.version };
   }
 
-  end(wallet: string, end: LoadEnd): void {
+  /** `version` is that of the load that leads: one that has lost its turn (it was late, or had ended before) ends no other's. */
+  end(wallet: string, end: LoadEnd, version?: number): void {
     const turn = this.turns.get(wallet);
-    if (turn === undefined) return;
+    if (turn === undefined || (version !== undefined && turn.version !== version)) return;
     this.turns.delete(wallet);
     clearTimeout(turn.watchdog);
     // A lease that cannot be given back ends by itself.

@@ -24,17 +24,20 @@ export class MissBatch {
   private async flush(): Promise<void> {
     const wallets = this.waiting;
     this.waiting = [];
+    const asked = new Map(wallets.map((wallet) => [wallet, this.underWay.get(wallet) as Deferred<object | undefined>]));
+    // A wallet that has been answered may be under way again, in a later batch, before this one ends.
+    const leave = (wallet: string) => void (this.underWay.get(wallet) === asked.get(wallet) && this.underWay.delete(wallet));
     const settle = (wallet: string, profile: object | undefined) => {
-      this.underWay.get(wallet)?.resolve(profile);
-      this.underWay.delete(wallet);
+      asked.get(wallet)?.resolve(profile);
+      leave(wallet);
     };
     try {
       await this.backend.fetch(wallets, settle);
       for (const wallet of wallets) settle(wallet, undefined);
     } catch (error) {
       for (const wallet of wallets) {
-        this.underWay.get(wallet)?.reject(error);
-        this.underWay.delete(wallet);
+        asked.get(wallet)?.reject(error);
+        leave(wallet);
       }
     }
   }

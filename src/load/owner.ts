@@ -172,8 +172,8 @@ export class Owner implements Backend {
     return this.turns.begin(wallet, true);
   }
 
-  endLoad(wallet: string, end: LoadEnd): void {
-    this.turns.end(wallet, end);
+  endLoad(wallet: string, version: number, end: LoadEnd): void {
+    this.turns.end(wallet, end, version);
   }
 
   async health(): Promise<CacheHealth> {

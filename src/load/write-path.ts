@@ -5,9 +5,12 @@
  *   1. encoded once, on the thread that called
  *   2. a version stamp; L1 takes the record; floor and fence keep older loads out from here on
  *   3. writes of one tick travel to L2 together: compare-and-set on the version, the event goes out with it
- *   4. L2 holds a newer version (a clock that runs ahead of ours): the stamp is renewed past it and L1 and L2 are written again,
- *      unless a later call of this process has overtaken this one. What loads write is never renewed: there, newer means better.
- *   5. no answer within l2TimeoutMs: the write goes into the queue and is replayed when L2 is back
+ *   4. L2 holds a newer version (a clock that runs ahead of ours) or another write with the same stamp: the stamp is renewed past it
+ *      and L1 and L2 are written again, unless a later call of this process has overtaken this one. What loads write is never
+ *      renewed: there, newer means better.
+ *   5. no answer within l2TimeoutMs: the write goes into the queue and is replayed when L2 is back. Then the stamps decide: what is
+ *      newer has come meanwhile. An invalidation is renewed even so; at worst that costs a miss.
+ *   From 2 until L2 has answered, in the queue too, the wallet is held: what L2 has of it is not promoted.
  */
 import type { Clock } from '../clock.ts';
 import { formatEvent, type UpdateType } from '../channel/update-event.ts';
@@ -38,6 +41,8 @@ export interface UpdateResult {
   l1: boolean;
   /** `skipped`: there is no L2, or a newer write has overtaken this one. */
   l2: L2Result;
+  /** Of what a loader brought: something newer was known when it was there. */
+  overtaken?: boolean;
 }
 
 export interface RecordSink {
@@ -67,6 +72,7 @@ export class WritePath {
   private batch: { write: PendingWrite; outcome: Deferred<WriteOutcome> }[] = [];
   private readonly underWay = new Set<Promise<unknown>>();
   private replaying = false;
+  private clearedAt = 0;
 
   constructor(parts: {
     sink: RecordSink | undefined; l1: L1Owner; structures: StructureSync | undefined; versions: VersionClock; breaker: Breaker | undefined; clock: Clock; row: ThreadRow;
@@ -90,7 +96,8 @@ export class WritePath {
   update(update: EncodedUpdate): Promise<UpdateResult> {
     const version = update.version ?? this.versions.next();
     // A load that was overtaken while it ran: what is known now is newer.
-    if (update.version !== undefined && version < this.l1.floors.of(update.wallet)) return Promise.resolve({ l1: false, l2: 'skipped' });
+    const loaded = update.version !== undefined;
+    if (loaded && version < this.l1.floors.of(update.wallet)) return Promise.resolve({ l1: false, l2: 'skipped', overtaken: true });
     const l1 = this.l1.store({ ...update, version, createdAtMs: this.clock.wallMs() });
     this.row.count(COUNTER.writes);
     if (this.sink === undefined) return Promise.resolve({ l1, l2: 'skipped' });
@@ -99,8 +106,11 @@ export class WritePath {
       record: { raw: update.raw, schemaId: update.schemaId },
       version,
       expiresAtMs: this.clock.monotonicMs() + update.ttlMs,
+      loaded,
     };
-    return this.track(this.carryOut(write, update.version === undefined ? MAX_RENEWALS : 0)).then((l2) => ({ l1, l2 }));
+    const done = this.track(this.carryOut(write));
+    if (!loaded) return done.then((l2) => ({ l1, l2 }));
+    return done.then((l2) => ({ l1, l2, overtaken: this.l1.floors.of(write.wallet) > version }));
   }
 
   invalidate(wallet: string): Promise<L2Result> {
@@ -108,14 +118,17 @@ export class WritePath {
     this.l1.drop(wallet, version);
     this.row.count(COUNTER.invalidations);
     if (this.sink === undefined) return Promise.resolve('skipped');
-    return this.track(this.carryOut({ wallet, version, expiresAtMs: Infinity }, MAX_RENEWALS));
+    return this.track(this.carryOut({ wallet, version, expiresAtMs: Infinity }));
   }
 
   async clear(): Promise<void> {
     const version = this.versions.next();
     this.l1.clear(version);
     this.queue.dropUpTo(version);
+    this.clearedAt = version;
     if (this.sink === undefined) return;
+    // What is on its way would arrive in an L2 that has been emptied.
+    await Promise.allSettled(this.underWay);
     const event = this.eventText('cleared', '', version);
     await this.sink.clear(version, event);
     if (event !== undefined) this.row.count(COUNTER.eventsPublished);
@@ -144,25 +157,39 @@ export class WritePath {
   }
 
   private async replayOne(write: PendingWrite): Promise<boolean> {
+    if (write.sending === true) return false;
     if (write.expiresAtMs <= this.clock.monotonicMs()) {
+      this.l1.floors.release(write.wallet, write);
       this.queue.settle(write.wallet, write.version);
       return true;
     }
-    const result = await this.attempt(write, write.record === undefined ? MAX_RENEWALS : 1);
+    const result = await this.attempt(write, true);
     if (result === undefined) return false;
     this.queue.settle(write.wallet, write.version);
     if (result === 'stored') this.row.count(COUNTER.l2Replayed);
     return true;
   }
 
-  private async carryOut(write: PendingWrite, renewals: number): Promise<L2Result> {
+  private async carryOut(write: PendingWrite): Promise<L2Result> {
+    if (write.loaded !== true) this.l1.floors.hold(write.wallet, write);
     if (this.breaker?.open === true) return this.enqueue(write);
-    const result = await within(this.attempt(write, renewals), this.timeoutMs, () => undefined);
+    const result = await within(this.attempt(write, false), this.timeoutMs, () => undefined);
     return result ?? this.enqueue(write);
   }
 
   /** Undefined when L2 failed. `write` gets its last version. */
-  private async attempt(write: PendingWrite, renewals: number): Promise<'stored' | 'skipped' | undefined> {
+  private async attempt(write: PendingWrite, replayed: boolean): Promise<'stored' | 'skipped' | undefined> {
+    write.sending = true;
+    try {
+      const result = await this.sendUntilDecided(write, replayed);
+      if (result !== undefined) this.l1.floors.release(write.wallet, write);
+      return result;
+    } finally {
+      write.sending = false;
+    }
+  }
+
+  private async sendUntilDecided(write: PendingWrite, replayed: boolean): Promise<'stored' | 'skipped' | undefined> {
     for (let renewal = 0; ; renewal++) {
       const outcome = await this.send(write);
       if (outcome.status === 'failed') {
@@ -170,25 +197,27 @@ export class WritePath {
         this.onError(outcome.error);
         return undefined;
       }
-      // A repeated command that had taken effect the first time finds itself.
-      if (outcome.status === 'stored' || outcome.storedVersion === write.version) {
+      if (outcome.status === 'stored') {
         this.row.count(COUNTER.l2Stored);
         this.queue.settle(write.wallet, write.version);
         return 'stored';
       }
       this.row.count(COUNTER.l2Refused);
       this.versions.observe(outcome.storedVersion);
-      if (renewal >= renewals || this.overtaken(write)) {
+      // The same stamp: this write itself, whose first answer got lost, or another process's. Nobody can tell, so it is written once more.
+      const tied = outcome.storedVersion === write.version;
+      if (renewal === MAX_RENEWALS || !this.mayRenew(write, replayed && !tied)) {
         // L2 is right: what L1 holds is outdated unless it is newer still.
-        if (this.l1.versionOf(write.wallet) < outcome.storedVersion) this.l1.drop(write.wallet, outcome.storedVersion);
+        if (this.l1.versionOf(write.wallet) <= outcome.storedVersion) this.l1.drop(write.wallet, outcome.storedVersion);
         return 'skipped';
       }
       this.renew(write);
     }
   }
 
-  private overtaken(write: PendingWrite): boolean {
-    return this.l1.floors.of(write.wallet) > write.version;
+  private mayRenew(write: PendingWrite, stampsDecide: boolean): boolean {
+    if (write.loaded === true || (stampsDecide && write.record !== undefined)) return false;
+    return this.l1.floors.isHeldBy(write.wallet, write);
   }
 
   private renew(write: PendingWrite): void {
@@ -201,7 +230,9 @@ export class WritePath {
   }
 
   private enqueue(write: PendingWrite): L2Result {
+    if (write.version <= this.clearedAt) return 'skipped';
     const result = this.queue.add(write);
+    if (result !== 'queued') this.l1.floors.release(write.wallet, write);
     if (result === 'full') {
       this.row.count(COUNTER.l2QueueDropped);
       this.onError(new ProfileCacheError('ERR_OVERLOADED', `L2 is away and ${this.queue.size} writes wait for it: this one is in L1 alone; raise maxQueuedWrites`, { option: 'maxQueuedWrites', wallet: write.wallet }));

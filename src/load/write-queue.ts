@@ -10,6 +10,10 @@ export interface PendingWrite {
   /** Monotonic; a profile that has expired meanwhile is not written any more. */
   expiresAtMs: number;
   event?: string;
+  /** What a loader brought: never stamped anew. */
+  loaded?: boolean;
+  /** It is on its way to L2: nobody else sends it meanwhile. */
+  sending?: boolean;
 }
 
 export type EnqueueResult = 'queued' | 'superseded' | 'full';

@@ -3,10 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writeSampleTrades } from '../../src/profiler/sample-write.ts';
 import { makeTmpFolder } from '../support/tmp.ts';
 import { lines, MAIN, run, start, type JsonError } from './command.ts';
+
+// Each test starts several processes; a busy machine takes seconds for one.
+vi.setConfig({ testTimeout: 60_000 });
 
 const WALLETS = 300;
 

@@ -1,10 +1,13 @@
 /** get, invalidate, stats and watch on the embedded store; sample-trades; demo. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writeSampleTrades } from '../../src/profiler/sample-write.ts';
 import { makeTmpFolder } from '../support/tmp.ts';
 import { lines, run, start, type JsonError } from './command.ts';
+
+// Each test starts several processes; a busy machine takes seconds for one.
+vi.setConfig({ testTimeout: 60_000 });
 
 let tmp: { path: string; remove: () => void };
 let folder: string;

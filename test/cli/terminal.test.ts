@@ -1,10 +1,13 @@
 /** The bars on a pseudo terminal, through `script` (util-linux); skipped, by name, where that is not installed. */
 import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { writeSampleTrades } from '../../src/profiler/sample-write.ts';
 import { makeTmpFolder } from '../support/tmp.ts';
 import { MAIN } from './command.ts';
+
+// Each test starts several processes; a busy machine takes seconds for one.
+vi.setConfig({ testTimeout: 60_000 });
 
 const scriptIsUtilLinux = (() => {
   try {

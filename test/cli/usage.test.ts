@@ -1,11 +1,14 @@
 /** Help, version, mistakes on the command line, and that no password leaves the command. */
 import { readFileSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { DEFAULT_BASE_PORT } from '../../src/cli/commands/cluster.ts';
 import { Redactor } from '../../src/cli/redact.ts';
 import { LOCAL_CLUSTER_BASE_PORT } from '../../src/l2/local-cluster.ts';
 import { makeTmpFolder } from '../support/tmp.ts';
 import { run, type JsonError } from './command.ts';
+
+// Each test starts several processes; a busy machine takes seconds for one.
+vi.setConfig({ testTimeout: 60_000 });
 
 const tmp = makeTmpFolder('cli');
 afterAll(() => tmp.remove());

@@ -50,8 +50,11 @@ function installRedis(): void {
   const isRoot = process.getuid?.() === 0;
   try {
     if (command === undefined || args === undefined) throw new Error('no package manager that is known here');
-    if (isRoot || command === 'brew') execFileSync(command, args, { stdio: 'inherit' });
-    else execFileSync('sudo', ['-n', command, ...args], { stdio: 'inherit' });
+    const run = (parameters: string[]) =>
+      isRoot || command === 'brew' ? execFileSync(command, parameters, { stdio: 'inherit' }) : execFileSync('sudo', ['-n', command, ...parameters], { stdio: 'inherit' });
+    // A fresh machine has no list of packages yet.
+    if (command === 'apt-get') run(['update']);
+    run(args);
   } catch (cause) {
     throw new Error(`The tests on Redis need redis-server. Run: ${installLine()}`, { cause });
   }
