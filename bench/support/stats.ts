@@ -22,12 +22,13 @@ export function ratioText(ratios: readonly number[]): string {
   return `${three(median(ratios))} (${three(quantile(ratios, 0.25))}-${three(quantile(ratios, 0.75))})`;
 }
 
-/** Three digits that count. */
+/** Two or three digits that count. */
 export function three(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   if (size >= 100) return Math.round(value).toLocaleString('en-US');
-  return value.toFixed(size >= 10 ? 1 : size === 0 ? 0 : 2);
+  if (size >= 1) return value.toFixed(size >= 10 ? 1 : 2);
+  return size === 0 ? '0' : value.toPrecision(2);
 }
 
 export const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
