@@ -97,7 +97,7 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
   return {
     tables: [
       {
-        title: `${PROFILES.toLocaleString('en-US')} profiles of 1.9 KB JSON from a six-node cluster on this machine into a cold L1, ${costs.warm.length} rounds`,
+        title: `${PROFILES.toLocaleString('en-US')} profiles of 1.8 KB JSON from a six-node cluster on this machine into a cold L1, ${costs.warm.length} rounds`,
         columns: ['', 'min ms', 'median ms', 'profiles', 'times as fast', 'main-thread CPU ms', 'times less', 'longest stall ms: min / median / max'],
         rows: [
           row('bulkPrefetch: all decoded, frozen, in a Map, in order', 'bulkPrefetch'),

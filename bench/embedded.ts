@@ -74,7 +74,7 @@ async function measure(folder: string): Promise<Findings> {
   return {
     tables: [
       {
-        title: `${PROFILES.toLocaleString('en-US')} profiles of 1.9 KB JSON, embedded store in the temporary folder, ${bulk.warm.length} rounds`,
+        title: `${PROFILES.toLocaleString('en-US')} profiles of 1.8 KB JSON, embedded store in the temporary folder, ${bulk.warm.length} rounds`,
         columns: ['', 'min ms', 'median ms', 'profiles', 'main-thread CPU ms', 'longest stall ms: min / median / max'],
         rows: [
           bulkRow('updateProfiles', bulk.updateProfiles),

@@ -95,7 +95,7 @@ async function run(): Promise<Findings> {
   return {
     tables: [
       {
-        title: `A hit, ${PROFILES.toLocaleString('en-US')} resident profiles of 1.9 KB JSON, Zipf ${ZIPF_EXPONENT}, one thread`,
+        title: `A hit, ${PROFILES.toLocaleString('en-US')} resident profiles of 1.8 KB JSON, Zipf ${ZIPF_EXPONENT}, one thread`,
         columns: ['', 'min ns', 'median ns', 'times as fast as lru-cache', 'heap bytes a hit'],
         rows: [
           row('getProfileSync, all near (nearProfiles 5,000)', of(sync, 'hot'), of(sync, 'lru'), heap(bytes.hot)),

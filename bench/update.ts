@@ -78,7 +78,7 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
   return {
     tables: [
       {
-        title: `${PROFILES.toLocaleString('en-US')} profiles of 1.9 KB JSON written over older ones, six-node cluster on this machine, ${costs.ours.length} rounds`,
+        title: `${PROFILES.toLocaleString('en-US')} profiles of 1.8 KB JSON written over older ones, six-node cluster on this machine, ${costs.ours.length} rounds`,
         columns: ['', 'min ms', 'median ms', 'profiles', 'times as fast', 'main-thread CPU ms', 'times less', 'longest stall ms: min / median / max'],
         rows: [
           bulkRow('updateProfiles: L1, compare-and-set in L2, event', 'ours'),
