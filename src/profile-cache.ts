@@ -275,7 +275,10 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     return this.#backend.health();
   }
 
-  /** Every update and invalidation seen from now on, own ones included, until the signal fires or the loop is left. */
+  /**
+   * Every update and invalidation seen from now on, own ones included, until the signal fires, the loop is left or the cache closed.
+   * Holds the process meanwhile.
+   */
   async *updates(options?: ReadOptions): AsyncGenerator<ProfileChange & { type: 'updated' | 'invalidated' }, void, void> {
     const merged = new EventEmitter();
     const updated = (change: ProfileChange) => merged.emit('change', { ...change, type: 'updated' });
@@ -285,6 +288,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     const closed = new AbortController();
     const close = () => closed.abort();
     this.#parts.events.once('closed', close);
+    const hold = setInterval(() => {}, 2 ** 30);
     const signal = options?.signal === undefined ? closed.signal : AbortSignal.any([closed.signal, options.signal]);
     try {
       for await (const [change] of on(merged, 'change', { signal })) yield change as ProfileChange & { type: 'updated' | 'invalidated' };
@@ -292,6 +296,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
       // The end of the loop, not an error of it.
       if (!signal.aborted) throw error;
     } finally {
+      clearInterval(hold);
       this.off('profileUpdated', updated);
       this.off('profileInvalidated', invalidated);
       this.#parts.events.off('closed', close);

@@ -146,7 +146,7 @@ async function profileBatch(parts: RunParts, profiler: MissingProfiler, batch: s
       clock.end();
     }
   };
-  const loaded = parts.refresh ? await load(batch) : await parts.cache.getOrLoadMany(batch, load);
+  const loaded = parts.refresh ? await load(batch) : await parts.cache.getOrLoadMany(batch, load, { knownMissing: true });
   if (parts.refresh) await parts.cache.updateProfiles(loaded);
   return { loaded, profiled };
 }

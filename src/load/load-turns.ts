@@ -26,6 +26,7 @@ const MAX_POLL_MS = 200;
 
 export class LoadTurns {
   private readonly turns = new Map<string, Turn>();
+  private readonly releases = new Set<Promise<void>>();
   private readonly leases: LeaseStore | undefined;
   private readonly leaseMs: number;
   /** Looks into L1 and L2 once more; true when the profile is in L1 afterwards. */
@@ -75,13 +76,25 @@ export class LoadTurns {
     if (turn === undefined || (version !== undefined && turn.version !== version)) return;
     this.turns.delete(wallet);
     clearTimeout(turn.watchdog);
-    // A lease that cannot be given back ends by itself.
-    if (turn.leased) this.leases?.releaseLease(wallet, turn.token).catch(() => {});
+    if (turn.leased) this.giveBack(wallet, turn.token);
     turn.ended.resolve(end);
+  }
+
+  /** Resolves when every lease has been given back: who comes next must not wait for one that nobody holds. */
+  async drain(): Promise<void> {
+    for (const wallet of [...this.turns.keys()]) this.end(wallet, {});
+    await Promise.all(this.releases);
   }
 
   get count(): number {
     return this.turns.size;
+  }
+
+  private giveBack(wallet: string, token: string): void {
+    // A lease that cannot be given back ends by itself.
+    const release = (this.leases as LeaseStore).releaseLease(wallet, token).catch(() => {});
+    this.releases.add(release);
+    void release.finally(() => this.releases.delete(release));
   }
 
   private async tryLease(wallet: string, turn: Turn): Promise<boolean> {

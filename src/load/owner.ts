@@ -200,6 +200,7 @@ export class Owner implements Backend {
     clearInterval(this.sweeper);
     await this.parts.channel?.close();
     this.listening = false;
+    await this.turns.drain();
     await this.writes.drain();
     this.breaker?.close();
     await this.parts.client?.close();
