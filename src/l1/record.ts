@@ -1,4 +1,5 @@
 /** Reading and writing one record of the arena. `at` is its byte offset in the region. */
+import { tailMask } from './hash.ts';
 import { RECORD, recordBytes } from './layout.ts';
 import type { Region } from './region.ts';
 import type { WalletKey } from './wallet-key.ts';
@@ -36,14 +37,16 @@ export const recordExpiresAtMs = (region: Region, at: number) => region.f64[(at 
 export const recordCreatedAtMs = (region: Region, at: number) => region.f64[(at + RECORD.createdAtMs) / 8];
 export const recordSize = (region: Region, at: number) => recordBytes(recordKeyBytes(region, at), recordPayloadBytes(region, at));
 
-/** Byte by byte on shared memory: harmless when the owner writes there meanwhile, because the caller re-checks the slot. */
+/** Word by word on shared memory: harmless when the owner writes there meanwhile, because the caller re-checks the slot. */
 export function recordHasKey(region: Region, at: number, key: WalletKey): boolean {
-  const { length, bytes } = key;
+  const { length, words } = key;
   if (recordKeyBytes(region, at) !== length) return false;
-  const { u8 } = region;
-  const keyAt = at + RECORD.headerBytes;
-  for (let i = 0; i < length; i++) if (u8[keyAt + i] !== bytes[i]) return false;
-  return true;
+  const { i32 } = region;
+  // Records start at multiples of 8 and so do their keys.
+  const keyAt = (at + RECORD.headerBytes) / 4;
+  const whole = length >>> 2;
+  for (let i = 0; i < whole; i++) if (i32[keyAt + i] !== words[i]) return false;
+  return (length & 3) === 0 || ((i32[keyAt + whole] ^ words[whole]) & tailMask(length)) === 0;
 }
 
 /** For messages and verification, never on a read path: copies the key out of shared memory first. */

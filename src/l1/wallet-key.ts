@@ -1,6 +1,6 @@
 /** A wallet as bytes and hash. One instance a thread, filled anew for each operation: no allocation on a read. */
 import { ProfileCacheError } from '../errors.ts';
-import { hashBytes } from './hash.ts';
+import { hashWords } from './hash.ts';
 import { MAX_KEY_BYTES } from './layout.ts';
 
 const BASE58_ADDRESS = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
@@ -9,7 +9,9 @@ const encoder = new TextEncoder();
 export type WalletPattern = 'base58' | RegExp | undefined;
 
 export class WalletKey {
-  readonly bytes = new Uint8Array(MAX_KEY_BYTES + 4);
+  readonly bytes: Uint8Array;
+  /** The same bytes, four at a time. */
+  readonly words: Int32Array;
   length = 0;
   hash = 0;
   private readonly key0: number;
@@ -18,21 +20,14 @@ export class WalletKey {
   constructor(hashKey0: number, hashKey1: number) {
     this.key0 = hashKey0;
     this.key1 = hashKey1;
+    this.words = new Int32Array(MAX_KEY_BYTES / 4 + 1);
+    this.bytes = new Uint8Array(this.words.buffer);
   }
 
   /** `wallet` has been checked by `checkWallet`. */
   set(wallet: string): this {
-    const { bytes } = this;
-    const length = wallet.length;
-    let bits = 0;
-    // Wallets are nearly always ASCII: one pass, and UTF-8 only where a code above 127 was seen.
-    for (let i = 0; i < length; i++) {
-      const code = wallet.charCodeAt(i);
-      bits |= code;
-      bytes[i] = code;
-    }
-    this.length = bits < 0x80 ? length : encoder.encodeInto(wallet, bytes).written;
-    this.hash = hashBytes(bytes, this.length, this.key0, this.key1);
+    this.length = encoder.encodeInto(wallet, this.bytes).written;
+    this.hash = hashWords(this.words, this.length, this.key0, this.key1);
     return this;
   }
 }

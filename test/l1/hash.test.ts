@@ -1,7 +1,7 @@
 /** HalfSipHash-1-3 against a second implementation that is itself checked against the authors' published vectors (for 2-4). */
 import { randomBytes, randomInt } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { hashBytes } from '../../src/l1/hash.ts';
+import { hashWords } from '../../src/l1/hash.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
 
 /** vectors_hsip32 of the reference code (github.com/veorq/SipHash, vectors.h, CC0): key 00..07, input the first n of 00, 01, 02, … */
@@ -36,7 +36,12 @@ function halfSipHash(input: Uint8Array, key: Uint8Array, compressionRounds: numb
   return Number(v[1] ^ v[3]);
 }
 
-const ours = (input: Uint8Array, key: Buffer) => hashBytes(input, input.length, key.readInt32LE(0), key.readInt32LE(4)) >>> 0;
+const wordsOf = (input: Uint8Array) => {
+  const words = new Int32Array((input.length >>> 2) + 1);
+  new Uint8Array(words.buffer).set(input);
+  return words;
+};
+const ours = (input: Uint8Array, key: Buffer) => hashWords(wordsOf(input), input.length, key.readInt32LE(0), key.readInt32LE(4)) >>> 0;
 
 test('the second implementation gives the published vectors', () => {
   const key = Buffer.from([0, 1, 2, 3, 4, 5, 6, 7]);
@@ -58,9 +63,9 @@ test('what stands after the length does not count', () => {
   const key = randomBytes(8);
   for (let length = 0; length < 12; length++) {
     const input = randomBytes(16);
-    const before = hashBytes(input, length, key.readInt32LE(0), key.readInt32LE(4));
+    const before = hashWords(wordsOf(input), length, key.readInt32LE(0), key.readInt32LE(4));
     input.fill(0xaa, length);
-    expect(hashBytes(input, length, key.readInt32LE(0), key.readInt32LE(4))).toBe(before);
+    expect(hashWords(wordsOf(input), length, key.readInt32LE(0), key.readInt32LE(4))).toBe(before);
   }
 });
 
