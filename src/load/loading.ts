@@ -63,8 +63,10 @@ export class Loading {
     const others: { wallet: string; turn: Extract<LoadTurn, { kind: 'busy' }> }[] = [];
     const keep = (wallet: string, profile: object | undefined) => void (profile !== undefined && found.set(wallet, profile));
     const begun = await Promise.allSettled(missing.map(async (wallet) => {
-      if (this.underWay.has(wallet)) {
-        const joining = this.one(wallet, (name) => this.alone(name, loader), ttlSeconds).then((profile) => keep(wallet, profile));
+      const shared = this.underWay.get(wallet);
+      if (shared !== undefined) {
+        this.parts.thread.row.count(COUNTER.loadsShared);
+        const joining = shared.then(async ({ profile, overtaken }) => keep(wallet, overtaken ? (await this.many([wallet], loader, ttlSeconds)).get(wallet) : profile));
         // It may fail long before this load comes to wait for it.
         joining.catch(() => {});
         joined.push(joining);
@@ -128,11 +130,6 @@ export class Loading {
       this.parts.backend.endLoad(wallet, version, { error: ProfileCacheError.from(error, 'ERR_LOADER', { wallet }) });
       settle(undefined, error);
     }
-  }
-
-  /** The bulk loader for one wallet, whose load by somebody else was overtaken. */
-  private async alone(wallet: string, loader: BulkLoader): Promise<unknown> {
-    return new Map(await loader([wallet])).get(wallet);
   }
 
   /** Callers of `one` for this wallet join a bulk load. */

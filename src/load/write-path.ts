@@ -159,13 +159,12 @@ export class WritePath {
   private async replayOne(write: PendingWrite): Promise<boolean> {
     if (write.sending === true) return false;
     if (write.expiresAtMs <= this.clock.monotonicMs()) {
-      this.l1.floors.release(write.wallet, write);
-      this.queue.settle(write.wallet, write.version);
+      this.settle(write);
       return true;
     }
     const result = await this.attempt(write, true);
     if (result === undefined) return false;
-    this.queue.settle(write.wallet, write.version);
+    this.settle(write);
     if (result === 'stored') this.row.count(COUNTER.l2Replayed);
     return true;
   }
@@ -182,6 +181,7 @@ export class WritePath {
     write.sending = true;
     try {
       const result = await this.sendUntilDecided(write, replayed);
+      if (result === 'stored') this.settle(write);
       if (result !== undefined) this.l1.floors.release(write.wallet, write);
       return result;
     } finally {
@@ -199,7 +199,6 @@ export class WritePath {
       }
       if (outcome.status === 'stored') {
         this.row.count(COUNTER.l2Stored);
-        this.queue.settle(write.wallet, write.version);
         return 'stored';
       }
       this.row.count(COUNTER.l2Refused);
@@ -229,10 +228,18 @@ export class WritePath {
     this.l1.store({ wallet: write.wallet, ...write.record, version: write.version, createdAtMs: this.clock.wallMs(), ttlMs: write.expiresAtMs - this.clock.monotonicMs() });
   }
 
+  /** Nothing of this wallet up to this write's version waits any more. */
+  private settle(write: PendingWrite): void {
+    const settled = this.queue.settle(write.wallet, write.version);
+    if (settled !== undefined) this.l1.floors.release(write.wallet, settled);
+  }
+
   private enqueue(write: PendingWrite): L2Result {
     if (write.version <= this.clearedAt) return 'skipped';
+    const before = this.queue.waiting(write.wallet);
     const result = this.queue.add(write);
-    if (result !== 'queued') this.l1.floors.release(write.wallet, write);
+    const gone = result === 'queued' ? before : write;
+    if (gone !== undefined && gone !== this.queue.waiting(write.wallet)) this.l1.floors.release(write.wallet, gone);
     if (result === 'full') {
       this.row.count(COUNTER.l2QueueDropped);
       this.onError(new ProfileCacheError('ERR_OVERLOADED', `L2 is away and ${this.queue.size} writes wait for it: this one is in L1 alone; raise maxQueuedWrites`, { option: 'maxQueuedWrites', wallet: write.wallet }));

@@ -38,10 +38,16 @@ export class WriteQueue {
     return 'queued';
   }
 
-  /** A write of this wallet that is as new has reached L2. */
-  settle(wallet: string, version: number): void {
+  waiting(wallet: string): PendingWrite | undefined {
+    return this.writes.get(wallet);
+  }
+
+  /** A write of this wallet that is as new has reached L2. Returns what need not wait any more. */
+  settle(wallet: string, version: number): PendingWrite | undefined {
     const waiting = this.writes.get(wallet);
-    if (waiting !== undefined && waiting.version <= version) this.writes.delete(wallet);
+    if (waiting === undefined || waiting.version > version) return undefined;
+    this.writes.delete(wallet);
+    return waiting;
   }
 
   /** Up to `count` of the oldest, still in the queue until settled. */

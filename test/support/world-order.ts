@@ -21,6 +21,7 @@ export function scheduled(scheduler: Scheduler): Order {
 export class ByName implements Order {
   private readonly steps: { label: string; go: () => void }[] = [];
   private chosen: RegExp | undefined;
+  private held: RegExp | undefined;
   readonly log: string[] = [];
 
   wait(label: string): Promise<void> {
@@ -31,6 +32,16 @@ export class ByName implements Order {
     return this.steps.length;
   }
 
+  /** Steps that match wait until they are chosen by name. */
+  hold(label: RegExp | undefined): void {
+    this.held = label;
+  }
+
+  onlyWaits(label: RegExp): boolean {
+    const others = this.steps.filter((step) => step.label !== 'clock');
+    return others.length > 0 && others.every((step) => label.test(step.label) || this.held?.test(step.label) === true);
+  }
+
   /** The next step is the oldest whose label matches. */
   choose(label: RegExp): void {
     this.chosen = label;
@@ -39,9 +50,10 @@ export class ByName implements Order {
   next(): Promise<void> {
     const { chosen } = this;
     this.chosen = undefined;
-    let at = this.steps.findIndex(({ label }) => (chosen === undefined ? label !== 'clock' : chosen.test(label)));
+    let at = this.steps.findIndex(({ label }) => (chosen === undefined ? label !== 'clock' && this.held?.test(label) !== true : chosen.test(label)));
     if (at < 0 && chosen !== undefined) throw new Error(`no step ${String(chosen)} is waiting; there are: ${this.labels()}`);
-    if (at < 0) at = 0;
+    if (at < 0) at = this.steps.findIndex(({ label }) => label === 'clock');
+    if (at < 0) throw new Error(`every step is held: ${this.labels()}`);
     const [step] = this.steps.splice(at, 1);
     this.log.push(step.label);
     step.go();

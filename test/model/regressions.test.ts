@@ -1,0 +1,241 @@
+/** Schedules that the model found, step by step. Each of them failed once; the title is the promise that it broke. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { Floors } from '../../src/load/floors.ts';
+import { LoadTurns } from '../../src/load/load-turns.ts';
+import { History, judge, type Deed } from '../support/world-history.ts';
+import { ByName } from '../support/world-order.ts';
+import { World, type WorldOptions } from '../support/world.ts';
+
+const AHEAD_MS = 5_000;
+
+class Scene {
+  readonly order = new ByName();
+  readonly world: World;
+  readonly history: History;
+
+  constructor(options: Partial<WorldOptions> = {}) {
+    this.world = new World(this.order, { skewsMs: [0, 0], hurry: 1, ...options });
+    this.history = new History(this.world);
+  }
+
+  cache(node: number) {
+    return this.world.nodes[node].cache;
+  }
+
+  last(): Deed {
+    return this.history.deeds.at(-1) as Deed;
+  }
+
+  /** Steps whose label matches stay where they are; all others go, oldest first. */
+  async runBut(held: RegExp, done: () => boolean = () => false): Promise<void> {
+    await this.world.run(() => done() || (this.order.onlyWaits(held) && !this.world.time.due));
+  }
+
+  /** Gives the step its turn as soon as it waits. */
+  async take(label: RegExp): Promise<void> {
+    await this.world.run(() => this.order.waiting(label));
+    this.order.choose(label);
+    await this.world.step();
+  }
+
+  async rest(): Promise<void> {
+    this.order.hold(undefined);
+    expect(await this.world.run(() => !this.history.open && this.world.quiet), `at rest; ${this.order.labels()}`).toBe(true);
+    expect(judge(this.history, this.world, { clocksAgree: false, calm: false, l2Keeps: true })).toEqual([]);
+  }
+
+  /** What each process answers when all is quiet; 0 for nothing. */
+  async answers(wallet = 'A'): Promise<number[]> {
+    await this.rest();
+    const seen: number[] = [];
+    this.world.nodes.forEach((node, i) => void node.cache.getProfile(wallet).then((profile) => (seen[i] = profile?.i ?? 0)));
+    await this.world.run(() => seen.filter(() => true).length === this.world.nodes.length);
+    return seen;
+  }
+
+  hold(label: RegExp): void {
+    this.order.hold(label);
+  }
+
+  async finish(done: Promise<void>): Promise<void> {
+    let over = false;
+    void done.then(() => (over = true));
+    expect(await this.world.run(() => over), `waiting: ${this.order.labels()}`).toBe(true);
+  }
+}
+
+let scene: Scene;
+const set = (options?: Partial<WorldOptions>): Scene => (scene = new Scene(options));
+afterEach(() => scene?.world.close());
+
+describe('stamps that tie', () => {
+  test('4: two processes update one wallet with the same stamp, and end with the same profile', async () => {
+    const s = set({ calendarStepMs: 10_000 });
+    void s.history.update(0, s.cache(0), 'A');
+    void s.history.update(1, s.cache(1), 'A');
+    const [a, b] = await s.answers();
+    expect(a).toBe(b);
+    expect(a).toBeGreaterThan(0);
+  });
+
+  test('2: an invalidation that ties with a stored update beats it', async () => {
+    const s = set({ calendarStepMs: 10_000 });
+    s.hold(/n1 hears/);
+    await s.finish(s.history.update(0, s.cache(0), 'A'));
+    await s.finish(s.history.invalidate(1, s.cache(1), 'A'));
+    await s.finish(s.history.get(1, s.cache(1), 'A'));
+    expect(s.last().seen).toBe(0);
+    expect(await s.answers()).toEqual([0, 0]);
+  });
+});
+
+describe('a calendar ahead of ours', () => {
+  test('2: an event that arrives while an invalidation is on its way does not call it off', async () => {
+    const s = set({ skewsMs: [AHEAD_MS, 0] });
+    s.hold(/n1 hears|n1 delete/);
+    await s.finish(s.history.update(0, s.cache(0), 'A'));
+    const invalidated = s.history.invalidate(1, s.cache(1), 'A');
+    await s.take(/n1 hears/);
+    s.hold(/never/);
+    await s.finish(invalidated);
+    expect(await s.answers()).toEqual([0, 0]);
+  });
+
+  test('2: of two updates in a row, the second is the one that stays', async () => {
+    const s = set({ skewsMs: [AHEAD_MS, 0] });
+    s.hold(/n1 hears/);
+    await s.finish(s.history.update(0, s.cache(0), 'A'));
+    void s.history.update(1, s.cache(1), 'A');
+    await s.finish(s.history.update(1, s.cache(1), 'A'));
+    expect(await s.answers()).toEqual([3, 3]);
+  });
+
+  test('2: an invalidation whose request got lost still hides what L2 has', async () => {
+    const s = set({ skewsMs: [AHEAD_MS, 0], fates: ['ok', 'request-lost'] });
+    s.hold(/n1 hears/);
+    await s.finish(s.history.update(0, s.cache(0), 'A'));
+    await s.finish(s.history.invalidate(1, s.cache(1), 'A'));
+    await s.finish(s.history.get(1, s.cache(1), 'A'));
+    expect(s.last().seen).toBe(0);
+    expect(await s.answers()).toEqual([0, 0]);
+  });
+});
+
+test('3: a load that had to be queued is not stamped anew: the update that came meanwhile stays', async () => {
+  const s = set({ fates: ['ok', 'ok', 'ok', 'request-lost'] });
+  s.hold(/n0 hears/);
+  await s.finish(s.history.load(0, s.cache(0), 'A', false));
+  await s.finish(s.history.update(1, s.cache(1), 'A'));
+  // Replayed before the event of the update is heard.
+  await s.take(/n0 set A/);
+  await s.take(/n0 answer to set A/);
+  expect(await s.answers()).toEqual([2, 2]);
+  expect(s.world.stamps.get(1)).toHaveLength(1);
+});
+
+test('7: what was read before a gap does not enter L1 after it', async () => {
+  const s = set();
+  s.hold(/n0 answer to get|n0 hears/);
+  await s.finish(s.history.update(1, s.cache(1), 'A'));
+  await s.take(/n0 hears/);
+  s.hold(/n0 answer to get|n0 subscribes/);
+  void s.history.get(0, s.cache(0), 'A');
+  await s.runBut(/n0 answer to get/);
+  s.world.nodes[0].source.break();
+  await s.finish(s.history.update(1, s.cache(1), 'A'));
+  await s.take(/n0 subscribes/);
+  expect(await s.answers()).toEqual([2, 2]);
+});
+
+describe('loads', () => {
+  test('10: a load that was joined fails while the joining one still loads: no rejection without a catch', async () => {
+    const s = set();
+    s.hold(/loader/);
+    void s.history.load(0, s.cache(0), 'A', true);
+    await s.runBut(/loader/);
+    const many = s.history.loadMany(0, s.cache(0), ['A', 'B'], false);
+    await s.runBut(/loader/);
+    await s.take(/loader A/);
+    s.hold(/never/);
+    await s.finish(many);
+    expect(s.world.uncaught).toEqual([]);
+  });
+
+  test('2: who asks after an invalidation does not get the load that began before it', async () => {
+    const s = set();
+    s.hold(/loader A returns #1/);
+    void s.history.load(0, s.cache(0), 'A', false);
+    await s.runBut(/loader A returns #1/);
+    await s.finish(s.history.invalidate(0, s.cache(0), 'A'));
+    void s.history.load(0, s.cache(0), 'A', false);
+    await s.runBut(/loader A returns #1/);
+    await s.rest();
+    expect(s.last().seen).toBe(2);
+  });
+
+  test('load once: a load that is late ends no other\'s turn', async () => {
+    let stamp = 0;
+    const turns = new LoadTurns({ leases: undefined, leaseMs: 1_000, lookAgain: () => Promise.resolve(false), nextVersion: () => ++stamp });
+    await turns.begin('A', false);
+    turns.end('A', {}, 1);
+    await turns.begin('A', false);
+    turns.end('A', {}, 1);
+    expect(turns.count).toBe(1);
+    turns.end('A', {}, 2);
+    expect(turns.count).toBe(0);
+  });
+
+  test('10: a turn whose look into L2 fails is given back', async () => {
+    const turns = new LoadTurns({ leases: undefined, leaseMs: 1_000, lookAgain: () => Promise.reject(new Error('closed')), nextVersion: () => 1 });
+    await expect(turns.begin('A', false)).rejects.toThrow('closed');
+    expect(turns.count).toBe(0);
+  });
+});
+
+test('a read of a wallet that was answered before its batch ended is not ended by that batch', async () => {
+  const s = set();
+  await s.finish(s.history.update(1, s.cache(1), 'A'));
+  await s.rest();
+  s.hold(/n0 answer to get/);
+  void s.history.get(0, s.cache(0), 'A');
+  void s.history.get(0, s.cache(0), 'B');
+  await s.take(/n0 answer to get A/);
+  const { l1, thread } = s.world.nodes[0];
+  l1.writer.remove(thread.key.set('A'));
+  const again = s.history.get(0, s.cache(0), 'A');
+  const deed = s.last();
+  await s.take(/n0 answer to get B/);
+  s.hold(/never/);
+  await s.finish(again);
+  expect(deed.seen).toBe(1);
+});
+
+test('clear: what was on its way to L2 is not there afterwards', async () => {
+  const s = set();
+  s.hold(/n0 set A/);
+  void s.history.update(0, s.cache(0), 'A');
+  await s.runBut(/n0 set A/);
+  void s.history.clear(0, s.cache(0));
+  await s.runBut(/n0 set A/, () => s.world.l2.clearFloor > 0);
+  expect(await s.answers()).toEqual([0, 0]);
+  expect(s.world.l2.row('A')).toBeUndefined();
+});
+
+test('a wallet is let go when a newer write has settled the one that waited', async () => {
+  const s = set({ fates: ['reply-lost'] });
+  await s.finish(s.history.invalidate(0, s.cache(0), 'A'));
+  await s.finish(s.history.load(0, s.cache(0), 'A', false));
+  expect(await s.answers()).toEqual([1, 1]);
+  s.world.nodes[0].l1.writer.remove(s.world.nodes[0].thread.key.set('A'));
+  expect(await s.answers()).toEqual([1, 1]);
+});
+
+test('5: fences are bounded while a load is under way, and void no less', () => {
+  const floors = new Floors(10);
+  const token = floors.beginLoad();
+  for (let i = 0; i < 25_000; i++) floors.fence(`w${i}`);
+  expect((floors as unknown as { fences: Map<string, number> }).fences.size).toBeLessThanOrEqual(10_000);
+  expect(floors.voided('w0', token)).toBe(true);
+  expect(floors.voided('w24999', token)).toBe(true);
+  expect(floors.voided('w24999', floors.beginLoad())).toBe(false);
+});
