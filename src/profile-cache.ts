@@ -59,8 +59,8 @@ export interface UpdateCounts {
 }
 
 const MAX_TTL_SECONDS = 366 * 86_400;
-/** Entries that `updateProfiles` and `warm` hand on at once. */
-const PART_ENTRIES = 500;
+/** Entries handed on at once: enough that those of a hash-tag bucket travel together. */
+const PART_ENTRIES = 1_000;
 const PARTS_IN_FLIGHT = 2;
 
 /**
@@ -349,27 +349,19 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   }
 
   async #warm(asked: readonly string[], options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } | undefined): Promise<{ promoted: number; missing: number }> {
-    const total = { promoted: 0, missing: 0 };
     const pacer = new Pacer();
     const absent: string[] = [];
     for (const wallet of asked) {
       if (!this.#thread.holds(wallet)) absent.push(wallet);
       if (pacer.due) await pacer.pause();
     }
+    if (!this.handle.settings.hasL2) return { promoted: 0, missing: absent.length };
     let done = asked.length - absent.length;
-    let next = 0;
-    const lane = async () => {
-      while (next < absent.length && options?.signal?.aborted !== true) {
-        const part = absent.slice(next, (next += PART_ENTRIES));
-        const report = this.handle.settings.hasL2 ? await this.#backend.fetch(part, undefined) : { found: 0 };
-        total.promoted += report.found;
-        total.missing += part.length - report.found;
-        done += part.length;
-        options?.onProgress?.(done, asked.length);
-      }
-    };
-    await Promise.all(Array.from({ length: PARTS_IN_FLIGHT }, lane));
-    return total;
+    const { found } = await this.#backend.fetch(absent, undefined, {
+      onPart: (wallets) => options?.onProgress?.((done += wallets), asked.length),
+      stopped: () => options?.signal?.aborted === true,
+    });
+    return { promoted: found, missing: absent.length - found };
   }
 
   #encode(wallet: unknown, profile: unknown, ttlSeconds: number | undefined): EncodedUpdate {

@@ -3,7 +3,7 @@
  * thread reads them; only what L1 cannot hold comes as bytes.
  */
 import { ProfileCacheError, type WireError } from '../errors.ts';
-import type { Backend, CacheHealth, Deliver, FetchReport, LoadEnd, LoadTurn } from './backend.ts';
+import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadEnd, LoadTurn } from './backend.ts';
 import type { Owner } from './owner.ts';
 import type { Serve } from './thread-link.ts';
 import type { ThreadLink } from './thread-link.ts';
@@ -20,6 +20,8 @@ interface FetchAnswer {
 
 /** How much longer than the owner's own deadline an answer is waited for: its event loop may be busy. */
 const GRACE_MS = 1_000;
+/** Wallets of one request: the owner answers it within its deadline for one part. */
+const PART_WALLETS = 1_000;
 const SLOW_VERB_MS = 600_000;
 
 export class Attached implements Backend {
@@ -33,12 +35,21 @@ export class Attached implements Backend {
     this.timeoutMs = l2TimeoutMs;
   }
 
-  async fetch(wallets: readonly string[], deliver: Deliver | undefined): Promise<FetchReport> {
+  async fetch(wallets: readonly string[], deliver: Deliver | undefined, watch?: FetchWatch): Promise<FetchReport> {
     const report: FetchReport = { found: 0, failed: new Map() };
+    for (let from = 0; from < wallets.length && watch?.stopped?.() !== true; from += PART_WALLETS) {
+      const part = wallets.slice(from, from + PART_WALLETS);
+      await this.fetchPart(part, deliver, report);
+      watch?.onPart?.(part.length);
+    }
+    return report;
+  }
+
+  private async fetchPart(wallets: readonly string[], deliver: Deliver | undefined, report: FetchReport): Promise<void> {
     const answer = (await this.link.call('fetch', { wallets, loose: deliver !== undefined }, this.timeoutMs + GRACE_MS)) as FetchAnswer;
-    report.found = answer.inL1.length + answer.loose.length;
+    report.found += answer.inL1.length + answer.loose.length;
     for (const [wallet, error] of answer.failed) report.failed.set(wallet, ProfileCacheError.fromWire(error));
-    if (deliver === undefined) return report;
+    if (deliver === undefined) return;
     this.thread.readSchemaLog();
     for (const { wallet, raw, schemaId } of answer.loose) deliver(wallet, this.thread.decodePrivate(raw, schemaId));
     const evicted: string[] = [];
@@ -52,7 +63,6 @@ export class Attached implements Backend {
       const rest = (await this.link.call('fetch', { wallets: evicted, loose: true, all: true }, this.timeoutMs + GRACE_MS)) as FetchAnswer;
       for (const { wallet, raw, schemaId } of rest.loose) deliver(wallet, this.thread.decodePrivate(raw, schemaId));
     }
-    return report;
   }
 
   update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]> {

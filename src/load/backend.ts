@@ -16,6 +16,14 @@ export interface FetchReport {
 /** `profile` is decoded and frozen, or undefined where its bytes could not be decoded. */
 export type Deliver = (wallet: string, profile: object | undefined) => void;
 
+/** For long lists, which go in parts. */
+export interface FetchWatch {
+  /** So many more wallets have been asked for and answered. */
+  onPart?(wallets: number): void;
+  /** True: no further part is begun. */
+  stopped?(): boolean;
+}
+
 /** Whose turn it is to load a wallet. `busy`: somebody loads it; `ended` tells when that is over, and how it failed. */
 export type LoadTurn =
   | { kind: 'lead'; version: number }
@@ -37,7 +45,7 @@ export interface CacheHealth {
 
 export interface Backend {
   /** Brings what L2 has of `wallets` into L1; without `deliver` nothing is decoded. Rejects only when closed. */
-  fetch(wallets: readonly string[], deliver: Deliver | undefined): Promise<FetchReport>;
+  fetch(wallets: readonly string[], deliver: Deliver | undefined, watch?: FetchWatch): Promise<FetchReport>;
   update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]>;
   invalidate(wallets: readonly string[]): Promise<void>;
   clear(): Promise<void>;

@@ -10,7 +10,7 @@ import type { Region } from '../l1/region.ts';
 import { claimedRows } from '../l1/thread-row.ts';
 import { COUNTER } from '../stats/metrics.ts';
 import type { FetchedRecord, L2Client } from '../workers-pool/l2-client.ts';
-import type { Backend, CacheHealth, Deliver, FetchReport, LoadEnd, LoadTurn } from './backend.ts';
+import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadEnd, LoadTurn } from './backend.ts';
 import { Breaker } from './breaker.ts';
 import type { L1Owner, PromoteResult } from './l1-owner.ts';
 import { LoadTurns } from './load-turns.ts';
@@ -104,7 +104,7 @@ export class Owner implements Backend {
     this.listening = true;
   }
 
-  async fetch(wallets: readonly string[], deliver: Deliver | undefined): Promise<FetchReport> {
+  async fetch(wallets: readonly string[], deliver: Deliver | undefined, watch?: FetchWatch): Promise<FetchReport> {
     const { thread } = this.parts;
     return this.fetchRaw(wallets, (record, result) => {
       if (deliver === undefined) return;
@@ -115,14 +115,14 @@ export class Owner implements Backend {
       const profile = thread.take(wallet);
       if (profile !== undefined) deliver(wallet, profile);
       return profile !== undefined;
-    });
+    }, watch);
   }
 
   /**
    * `found` is called with what L2 had, while its bytes are valid; `inL1` says whether L1 knows better than a record that was
    * refused. What was refused and is not in L1 either is fetched once more: it may have been updated meanwhile.
    */
-  async fetchRaw(wallets: readonly string[], found: (record: FetchedRecord, result: PromoteResult) => void, inL1: (wallet: string) => boolean): Promise<FetchReport> {
+  async fetchRaw(wallets: readonly string[], found: (record: FetchedRecord, result: PromoteResult) => void, inL1: (wallet: string) => boolean, watch?: FetchWatch): Promise<FetchReport> {
     const report: FetchReport = { found: 0, failed: new Map() };
     if (this.reads === undefined) return report;
     const again: string[] = [];
@@ -136,7 +136,7 @@ export class Owner implements Backend {
         refused(record.wallet);
       }
     };
-    report.failed = (await this.reads.fetch(wallets, visit((wallet) => again.push(wallet)))).failed;
+    report.failed = (await this.reads.fetch(wallets, visit((wallet) => again.push(wallet)), watch)).failed;
     if (again.length > 0) {
       const second = await this.reads.fetch(again, visit(() => {}));
       for (const [wallet, error] of second.failed) report.failed.set(wallet, error);

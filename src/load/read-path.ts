@@ -12,6 +12,7 @@ import { ProfileCacheError } from '../errors.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { COUNTER } from '../stats/metrics.ts';
 import type { FetchResult, FetchedRecord } from '../workers-pool/l2-client.ts';
+import type { FetchWatch } from './backend.ts';
 import type { Breaker } from './breaker.ts';
 import type { L1Owner, PromoteResult } from './l1-owner.ts';
 import type { StructureSync } from './structure-sync.ts';
@@ -60,16 +61,16 @@ export class ReadPath {
   }
 
   /** Never rejects for what L2 does: a wallet that could not be answered is in `failed`. */
-  async fetch(wallets: readonly string[], visitor: RecordVisitor): Promise<FetchSummary> {
-    if (wallets.length <= PART_WALLETS) return this.fetchPart(wallets, visitor);
+  async fetch(wallets: readonly string[], visitor: RecordVisitor, watch?: FetchWatch): Promise<FetchSummary> {
     // Each part has its own deadline; as soon as L2 is known to be down, the parts that are left fail at once.
     const failed = new Map<string, ProfileCacheError>();
-    const parts = this.source.inParts(wallets, PART_WALLETS);
+    const parts = wallets.length <= PART_WALLETS ? [wallets] : this.source.inParts(wallets, PART_WALLETS);
     let next = 0;
     const lane = async () => {
-      while (next < parts.length) {
+      while (next < parts.length && watch?.stopped?.() !== true) {
         const part = parts[next++];
         for (const [wallet, error] of (await this.fetchPart(part, visitor)).failed) failed.set(wallet, error);
+        watch?.onPart?.(part.length);
       }
     };
     await Promise.all(Array.from({ length: PARTS_IN_FLIGHT }, lane));
