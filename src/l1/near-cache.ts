@@ -3,17 +3,27 @@
  * Bounded by count. Eviction is second chance (CLOCK): a hit is one store, and the hand passes over what was hit since.
  */
 export interface NearEntry {
-  readonly wallet: string;
-  readonly profile: object;
-  readonly slot: number;
+  // What a hit looks at stands together, and is small integers: a double would be another object to follow.
   /** Where the region has the slot's version word, and what it said when the profile was read. */
   readonly versionAt: number;
   readonly slotVersion: number;
-  readonly expiresAtMs: number;
+  /** Ticks (`tickOf`) that are over before the entry expires. */
+  readonly lastWholeTick: number;
   hit: boolean;
+  readonly slot: number;
+  readonly profile: object;
+  readonly wallet: string;
   /** Place on the clock. */
   readonly place: number;
+  /** On the monotonic clock. */
+  readonly expiresAtMs: number;
 }
+
+const TICK_MS = 64;
+const MAX_TICK = 2 ** 30;
+
+/** A coarse time that is a small integer for two years of uptime. */
+export const tickOf = (monotonicMs: number): number => Math.min(MAX_TICK, Math.floor(monotonicMs / TICK_MS));
 
 export class NearCache {
   private readonly entries = new Map<string, NearEntry>();
@@ -61,7 +71,9 @@ export class NearCache {
     if (this.maxEntries === 0) return;
     const old = this.entries.get(wallet);
     const place = old ? old.place : this.takePlace();
-    const entry: NearEntry = { wallet, profile, slot, versionAt: this.versionAt(slot), slotVersion, expiresAtMs, hit: false, place };
+    const entry: NearEntry = {
+      versionAt: this.versionAt(slot), slotVersion, lastWholeTick: tickOf(expiresAtMs) - 1, hit: false, slot, profile, wallet, place, expiresAtMs,
+    };
     this.clock[place] = entry;
     this.entries.set(wallet, entry);
   }

@@ -1,3 +1,5 @@
+import { tickOf } from '../l1/near-cache.ts';
+
 /**
  * The clock that hits are checked against. Reading the real one can cost more than all the rest of a hit, so a run of hits in
  * quick succession shares a reading: at most MAX_SHARED of them, never past the current turn of the event loop, and only while the
@@ -9,6 +11,7 @@ const QUICK_RUN_MS = 0.5;
 
 export class HitClock {
   private cachedMs = 0;
+  private cachedTick = 0;
   private left = 0;
   private shared = 0;
   private armed = false;
@@ -19,24 +22,29 @@ export class HitClock {
   }
 
   nowMs(): number {
-    if (this.left > 0) {
-      this.left--;
-      return this.cachedMs;
-    }
-    return this.refresh();
+    if (this.left > 0) this.left--;
+    else this.refresh();
+    return this.cachedMs;
   }
 
-  private refresh(): number {
+  /** As a tick of the near cache. */
+  nowTick(): number {
+    if (this.left > 0) this.left--;
+    else this.refresh();
+    return this.cachedTick;
+  }
+
+  private refresh(): void {
     const nowMs = this.readMs();
     this.shared = nowMs - this.cachedMs < QUICK_RUN_MS ? Math.min(MAX_SHARED, this.shared * 2 + 1) : 0;
     this.left = this.shared;
     this.cachedMs = nowMs;
+    this.cachedTick = tickOf(nowMs);
     if (this.left > 0 && !this.armed) {
       this.armed = true;
       // Not unref'd: an unref'd one would let the loop sleep first and run I/O callbacks with the old reading.
       setImmediate(this.endTurn);
     }
-    return nowMs;
   }
 
   private readonly endTurn = (): void => {

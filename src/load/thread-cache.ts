@@ -15,6 +15,8 @@ import { WalletKey, checkWallet, type WalletPattern } from '../l1/wallet-key.ts'
 import { HitClock } from './hit-clock.ts';
 import { COUNTER } from '../stats/metrics.ts';
 
+const NEAR_HITS = COUNTER.nearHits;
+
 /** How a thread tells of what it saw: the owner acts at once, an attached thread leaves a note in its ring. */
 export interface AccessSink {
   hit(slot: number): void;
@@ -71,8 +73,8 @@ export class ThreadCache {
   get(wallet: string): object | undefined {
     const near = this.near.hit(wallet);
     if (near !== undefined) {
-      if (near.expiresAtMs > this.hitClock.nowMs()) {
-        this.row.count(COUNTER.nearHits);
+      if (near.lastWholeTick >= this.hitClock.nowTick() || near.expiresAtMs > this.hitClock.nowMs()) {
+        this.row.count(NEAR_HITS);
         this.sink.hit(near.slot);
         return near.profile;
       }
