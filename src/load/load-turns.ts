@@ -82,7 +82,7 @@ export class LoadTurns {
 
   /** Resolves when every lease has been given back: who comes next must not wait for one that nobody holds. */
   async drain(): Promise<void> {
-    for (const wallet of [...this.turns.keys()]) this.end(wallet, {});
+    for (const wallet of this.turns.keys()) this.end(wallet, {});
     await Promise.all(this.releases);
   }
 
