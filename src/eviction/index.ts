@@ -1,11 +1,13 @@
 /** The one place where a policy's name becomes a policy; nothing else asks its name. */
+import { makeAdaptive } from './adaptive.ts';
 import { LruPolicy } from './lru.ts';
 import type { PolicyFactory } from './policy.ts';
 import { S3FifoPolicy } from './s3-fifo.ts';
 import { WTinyLfuPolicy } from './w-tinylfu.ts';
 
-export const POLICIES: Record<'lru' | 's3-fifo' | 'w-tinylfu', PolicyFactory> = {
+export const POLICIES: Record<'lru' | 's3-fifo' | 'w-tinylfu' | 'adaptive', PolicyFactory> = {
   lru: (slotCount) => new LruPolicy(slotCount),
   's3-fifo': (slotCount) => new S3FifoPolicy(slotCount),
   'w-tinylfu': (slotCount) => new WTinyLfuPolicy(slotCount),
+  adaptive: makeAdaptive,
 };

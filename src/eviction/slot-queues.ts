@@ -15,6 +15,10 @@ export class SlotQueues {
     this.clear();
   }
 
+  get bytes(): number {
+    return this.next.byteLength + this.previous.byteLength;
+  }
+
   pushFirst(queue: number, slot: number): void {
     const { next, previous } = this;
     const anchor = this.slotCount + queue;
@@ -23,6 +27,17 @@ export class SlotQueues {
     previous[slot] = anchor;
     previous[first] = slot;
     next[anchor] = slot;
+    this.sizes[queue]++;
+  }
+
+  pushLast(queue: number, slot: number): void {
+    const { next, previous } = this;
+    const anchor = this.slotCount + queue;
+    const last = previous[anchor];
+    previous[slot] = last;
+    next[slot] = anchor;
+    next[last] = slot;
+    previous[anchor] = slot;
     this.sizes[queue]++;
   }
 
@@ -45,10 +60,16 @@ export class SlotQueues {
     return slot < this.slotCount ? slot : -1;
   }
 
-  /** The slot nearer to the front; -1 at the front. */
-  before(slot: number): number {
-    const previous = this.previous[slot];
-    return previous < this.slotCount ? previous : -1;
+  /** -1 when the queue is empty. */
+  first(queue: number): number {
+    const slot = this.next[this.slotCount + queue];
+    return slot < this.slotCount ? slot : -1;
+  }
+
+  /** The slot behind; -1 at the end. */
+  after(slot: number): number {
+    const next = this.next[slot];
+    return next < this.slotCount ? next : -1;
   }
 
   clear(): void {
