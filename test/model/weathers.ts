@@ -12,8 +12,10 @@ export const WEATHERS = {
   'clocks that disagree': { acts: ACTS, skews: [0, 40, -40, 5_000], calendarSteps: [0, 0, 10_000], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },
   'three processes': { acts: ACTS, skews: [0, 5_000], calendarSteps: [0, 10_000], fates: ['ok'], maxFates: 0, attached: false, nodes: 3, ...PATIENT },
   'requests and replies get lost': { acts: ACTS, skews: [0, 0, 5_000], calendarSteps: [0, 0, 10_000], fates: TROUBLE, maxFates: 8, attached: false, nodes: 2, ...HASTY },
-  'the subscription breaks': { acts: { ...ACTS, gap: 3 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 3, attached: false, nodes: 2, ...HASTY },
+  'the subscription breaks': { acts: { get: 5, update: 4, invalidate: 1, load: 1, bulk: 1, gap: 4 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 1, attached: false, nodes: 2, ...HASTY },
+  'loads above all': { acts: { load: 8, invalidate: 3, 'load-many': 2, update: 1, evict: 1, get: 1 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 2, attached: false, nodes: 2, ...HASTY },
   'attached threads': { acts: ACTS, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 2, attached: true, nodes: 2, ...HASTY },
+  'foreign publishers': { acts: { ...ACTS, foreign: 3 }, skews: [0], calendarSteps: [0], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },
   'L2 goes back in time': { acts: { ...ACTS, lag: 1, 'catch-up': 1, save: 1, failover: 1 }, skews: [0], calendarSteps: [0], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },
   'everything is cleared': { acts: { ...ACTS, clear: 2 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 2, attached: false, nodes: 2, ...HASTY },
 } as const satisfies Record<string, Weather>;

@@ -11,6 +11,8 @@ export type Act = 'get' | 'bulk' | 'update' | 'invalidate' | 'load' | 'load-many
 export interface Deed {
   act: Act;
   node: number;
+  /** By a thread that is not the owner: between its call and the owner's taking it up, others may come first. */
+  attached: boolean;
   wallet: string;
   begin: number;
   /** Undefined while it lasts. */
@@ -36,6 +38,7 @@ export class History {
   readonly deeds: Deed[] = [];
   readonly loaders: LoaderCall[] = [];
   private readonly world: World;
+  private readonly attachedCaches = new WeakSet<ProfileCache<Numbered>>();
   private moment = 0;
   private lastId = 0;
 
@@ -43,39 +46,51 @@ export class History {
     this.world = world;
   }
 
+  /** This cache is an attached thread's. */
+  isAttached(cache: ProfileCache<Numbered>): void {
+    this.attachedCaches.add(cache);
+  }
+
   get open(): boolean {
     return this.deeds.some(({ end }) => end === undefined);
   }
 
   get(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
-    return this.watch({ act: 'get', node, wallet }, async (deed) => {
+    return this.watch({ act: 'get', node, wallet, ...this.by(cache) }, async (deed) => {
       deed.seen = (await cache.getProfile(wallet))?.i ?? 0;
     });
   }
 
   async bulk(node: number, cache: ProfileCache<Numbered>, wallets: string[]): Promise<void> {
     const found = cache.bulkPrefetch(wallets);
-    await Promise.all(wallets.map((wallet) => this.watch({ act: 'bulk', node, wallet }, async (deed) => {
+    await Promise.all(wallets.map((wallet) => this.watch({ act: 'bulk', node, wallet, ...this.by(cache) }, async (deed) => {
       deed.seen = (await found).get(wallet)?.i ?? 0;
     })));
   }
 
   update(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
-    return this.watch({ act: 'update', node, wallet, id: ++this.lastId }, async (deed) => {
+    return this.watch({ act: 'update', node, wallet, ...this.by(cache), id: ++this.lastId }, async (deed) => {
       deed.l2 = (await cache.updateProfile(wallet, { i: deed.id as number })).l2;
     });
   }
 
   invalidate(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
-    return this.watch({ act: 'invalidate', node, wallet }, async () => cache.invalidate(wallet));
+    return this.watch({ act: 'invalidate', node, wallet, ...this.by(cache) }, async () => cache.invalidate(wallet));
+  }
+
+  /** Takes effect at once. */
+  foreign(wallet: string): void {
+    const id = ++this.lastId;
+    this.deeds.push({ act: 'foreign', node: -1, attached: false, wallet, id, begin: ++this.moment, end: ++this.moment, l2: 'stored' });
+    this.world.stamps.set(id, [this.world.l2.writeForeign(wallet, this.world.foreignStamps.next(), new Uint8Array([0x81, 0xa1, 0x69, id]))]);
   }
 
   clear(node: number, cache: ProfileCache<Numbered>): Promise<void> {
-    return this.watch({ act: 'clear', node, wallet: '' }, async () => cache.clear());
+    return this.watch({ act: 'clear', node, wallet: '', ...this.by(cache) }, async () => cache.clear());
   }
 
   load(node: number, cache: ProfileCache<Numbered>, wallet: string, fails: boolean): Promise<void> {
-    return this.watch({ act: 'load', node, wallet }, async (deed) => {
+    return this.watch({ act: 'load', node, wallet, ...this.by(cache) }, async (deed) => {
       deed.seen = (await cache.getOrLoad(wallet, () => this.loader(deed, wallet, fails))).i;
     });
   }
@@ -84,12 +99,18 @@ export class History {
     const deeds = new Map<string, Deed>();
     const loaded = Promise.resolve().then(() => cache.getOrLoadMany(wallets, async (missing) => {
       const all = missing.map(async (wallet) => [wallet, await this.loader(deeds.get(wallet) as Deed, wallet, fails)] as const);
+      // As one request for many would be: it ends when all is over.
+      await Promise.allSettled(all);
       return new Map(await Promise.all(all));
     }));
-    await Promise.all(wallets.map((wallet) => this.watch({ act: 'load-many', node, wallet }, async (deed) => {
+    await Promise.all(wallets.map((wallet) => this.watch({ act: 'load-many', node, wallet, ...this.by(cache) }, async (deed) => {
       deeds.set(wallet, deed);
       deed.seen = (await loaded).get(wallet)?.i ?? 0;
     })));
+  }
+
+  private by(cache: ProfileCache<Numbered>): { attached: boolean } {
+    return { attached: this.attachedCaches.has(cache) };
   }
 
   private async loader(deed: Deed, wallet: string, fails: boolean): Promise<Numbered> {
@@ -118,8 +139,10 @@ export class History {
 export interface Verdict {
   /** Calendars agree to less than a step: stamps are ordered as things happened. */
   clocksAgree: boolean;
-  /** No request was lost and no lease ran out. */
+  /** No request was lost, late or refused. */
   calm: boolean;
+  /** No turn of a thread ran out before its loader returned. */
+  turnsLast: boolean;
   /** L2 never went back in time, and reads see what is stored. */
   l2Keeps: boolean;
 }
@@ -175,11 +198,12 @@ export function judgeRest(world: World, answers: { node: WorldNode; wallet: stri
   if (given.l2Keeps) for (const wallet of new Set(answers.map((answer) => answer.wallet))) {
     const row = world.l2.row(wallet);
     const value = row?.raw === undefined ? undefined : made.get(idOf(row.raw));
-    if (value?.kind !== 'update' || value.l2 !== 'stored') continue;
+    if (value === undefined || row === undefined) continue;
     for (const newer of history.deeds) {
-      if ((newer.act === 'update' || newer.act === 'invalidate') && newer.wallet === wallet && newer.begin > (value.end ?? Infinity) && newer.id !== value.id && newer.error === undefined) {
-        breaches.push(`3: at rest ${wallet} holds #${value.id}, which was stored before ${show(newer)} began`);
-      }
+      if (newer.act === 'clear' || !changes(newer, wallet) || newer.id === value.id || newer.error !== undefined || !isOlder(value, newer, given)) continue;
+      // Another process's word that waited in the queue may come after all.
+      if (newer.l2 === 'queued' && newer.node !== value.node && !given.clocksAgree) continue;
+      breaches.push(`3: at rest ${wallet} holds #${value.id} (${value.kind}), older than ${show(newer)}`);
     }
   }
   for (const node of world.nodes) for (const [what, size] of node.leftovers()) if (size !== 0) breaches.push(`5: ${node.name} is at rest with ${size} ${what}`);
@@ -190,6 +214,7 @@ interface Maker {
   id: number;
   kind: 'update' | 'load';
   node: number;
+  attached: boolean;
   wallet: string;
   begin: number;
   end: number | undefined;
@@ -198,8 +223,8 @@ interface Maker {
 
 function makers({ deeds, loaders }: History): Map<number, Maker> {
   const made = new Map<number, Maker>();
-  for (const { act, id, node, wallet, begin, end, l2 } of deeds) if (act === 'update') made.set(id as number, { id: id as number, kind: 'update', node, wallet, begin, end, l2 });
-  for (const { id, node, wallet, begin, end } of loaders) made.set(id, { id, kind: 'load', node, wallet, begin, end, l2: undefined });
+  for (const { act, id, node, attached, wallet, begin, end, l2 } of deeds) if (act === 'update' || act === 'foreign') made.set(id as number, { id: id as number, kind: 'update', node, attached, wallet, begin, end, l2 });
+  for (const { id, node, wallet, begin, end } of loaders) made.set(id, { id, kind: 'load', node, attached: false, wallet, begin, end, l2: undefined });
   return made;
 }
 
@@ -210,6 +235,8 @@ function isOlder(value: Maker, newer: Deed, given: Verdict): boolean {
   if (value.begin >= newer.begin) return false;
   // A load is as old as its beginning; across processes the calendars must agree for that.
   if (value.kind === 'load') return value.node === newer.node || given.clocksAgree;
+  // One thread's calls are stamped in their order.
+  if (value.node === newer.node && !value.attached && !newer.attached) return true;
   if (value.end === undefined || value.end >= newer.begin) return false;
   // Of another process's write that is still queued nobody knows; it arrives when it arrives.
   return value.node === newer.node || value.l2 === 'stored';
@@ -243,8 +270,8 @@ function judgeLoads({ loaders }: History, world: World, given: Verdict, breaches
     if ((world.stamps.get(a.id)?.length ?? 0) > 1) breaches.push(`3: load #${a.id} was stamped anew: ${world.stamps.get(a.id)?.join()}`);
     for (const b of loaders) {
       if (a.id >= b.id || a.wallet !== b.wallet || b.begin >= (a.end ?? Infinity)) continue;
-      if (a.node === b.node) breaches.push(`load once: #${a.id} and #${b.id} of ${a.wallet} ran together in n${a.node}`);
-      else if (given.calm) breaches.push(`load once: #${a.id} in n${a.node} and #${b.id} in n${b.node} of ${a.wallet} ran together`);
+      if (a.node === b.node && given.turnsLast) breaches.push(`load once: #${a.id} and #${b.id} of ${a.wallet} ran together in n${a.node}`);
+      else if (a.node !== b.node && given.calm) breaches.push(`load once: #${a.id} in n${a.node} and #${b.id} in n${b.node} of ${a.wallet} ran together`);
     }
   }
 }

@@ -2,6 +2,7 @@
  * L2 and the update channel of a simulated world: one store that keeps the rules of src/l2/store.ts, and a client for each process
  * whose requests, effects and replies are steps that happen in any order, late, or not at all.
  */
+import { SCHEMA_PORTABLE } from '../../src/codec/structure-tables.ts';
 import { parseEvent } from '../../src/channel/update-event.ts';
 import type { ChannelListener, ChannelSource } from '../../src/channel/source.ts';
 import { ProfileCacheError } from '../../src/errors.ts';
@@ -60,6 +61,14 @@ export class WorldL2 {
     this.landed.push({ wallet, version: row.version, raw: row.raw });
     if (event !== undefined) this.publish(event);
     return { status: 'stored' };
+  }
+
+  /** A foreign program replaces the profile, and its event says only that the wallet has changed. */
+  writeForeign(wallet: string, version: number, raw: Uint8Array): number {
+    const newest = Math.max(version, (this.rows.get(wallet)?.version ?? 0) + 1);
+    const event = JSON.stringify({ wallet, timestamp: new Date(0).toISOString() });
+    this.write(wallet, { version: newest, raw, schemaId: SCHEMA_PORTABLE, createdAtMs: this.time.nowMs, expiresAtMs: this.time.nowMs + TOMBSTONE_TTL_MS }, event);
+    return newest;
   }
 
   clear(version: number, event: string | undefined): void {

@@ -7,7 +7,7 @@ import { scheduled } from './world-order.ts';
 import { World, type Numbered, type WorldNode } from './world.ts';
 
 export type Step =
-  | { do: 'get' | 'update' | 'invalidate' | 'evict'; wallet: string }
+  | { do: 'get' | 'update' | 'invalidate' | 'evict' | 'foreign'; wallet: string }
   | { do: 'load'; wallet: string; fails: boolean }
   | { do: 'bulk' | 'clear' | 'gap' | 'lag' | 'catch-up' | 'save' | 'failover' }
   | { do: 'load-many'; fails: boolean };
@@ -47,7 +47,7 @@ export function plans(weather: Weather): fc.Arbitrary<Plan> {
   const stepOf = (act: Step['do']): fc.Arbitrary<Step> => {
     if (act === 'load') return fc.record({ do: fc.constant(act), wallet, fails: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }) });
     if (act === 'load-many') return fc.record({ do: fc.constant(act), fails: fc.boolean() });
-    if (act === 'get' || act === 'update' || act === 'invalidate' || act === 'evict') return fc.record({ do: fc.constant(act), wallet });
+    if (act === 'get' || act === 'update' || act === 'invalidate' || act === 'evict' || act === 'foreign') return fc.record({ do: fc.constant(act), wallet });
     return fc.constant({ do: act });
   };
   const step = fc.oneof(...Object.entries(weather.acts).map(([act, weight]) => ({ weight, arbitrary: stepOf(act as Step['do']) })));
@@ -82,6 +82,7 @@ export async function carryOut(plan: Plan, scheduler: Scheduler, options: RunOpt
     const given: Verdict = {
       clocksAgree: plan.calendarStepMs === 0 && plan.skewsMs.every((skew) => skew === plan.skewsMs[0]),
       calm: plan.hurry === Infinity && plan.fates.every((fate) => fate === 'ok') && !all.includes('clear'),
+      turnsLast: plan.hurry === Infinity || plan.callers.every(({ attached }) => !attached),
       l2Keeps: !all.includes('failover') && !all.includes('lag'),
     };
     if (!(await world.run(() => calling === 0 && !history.open && world.quiet))) {
@@ -101,6 +102,7 @@ export async function carryOut(plan: Plan, scheduler: Scheduler, options: RunOpt
 async function call(world: World, history: History, { node, attached, steps }: Caller): Promise<void> {
   const home = world.nodes[node];
   const cache = attached ? home.attach() : home.cache;
+  if (attached) history.isAttached(cache);
   for (const { step, wait } of steps) {
     await world.order.wait(`n${node}${attached ? ' thread' : ''} ${step.do}${'wallet' in step ? ` ${step.wallet}` : ''}`);
     const done = begin(world, history, node, home, cache, step);
@@ -116,6 +118,8 @@ function begin(world: World, history: History, node: number, home: WorldNode, ca
       return history.update(node, cache, step.wallet);
     case 'invalidate':
       return history.invalidate(node, cache, step.wallet);
+    case 'foreign':
+      return void history.foreign(step.wallet);
     case 'load':
       return history.load(node, cache, step.wallet, step.fails);
     case 'load-many':

@@ -60,8 +60,15 @@ const MAX_STEPS = 3_000;
 /** Portable msgpack of `{i: n}`, n < 128, is four bytes. */
 export const idOf = (raw: Uint8Array): number => raw[3];
 
-/** L1 of former runs, emptied: making one costs more than a run. */
-const spare = new Map<number, { region: Region; writer: L1Writer; rows: ThreadRow[] }[]>();
+/** What a process keeps from run to run, emptied, because making it costs more than a run: its L1 and what two threads have of it. */
+interface Home {
+  region: Region;
+  writer: L1Writer;
+  rows: ThreadRow[];
+  threads: ThreadCache[];
+  clock: Clock;
+}
+const spare = new Map<number, Home[]>();
 
 export class WorldNode {
   readonly name: string;
@@ -73,10 +80,9 @@ export class WorldNode {
   readonly source: WorldSource;
   readonly cache: ProfileCache<Numbered>;
   readonly thread: ThreadCache;
-  readonly home: { region: Region; writer: L1Writer; rows: ThreadRow[] };
+  readonly home: Home;
   private readonly world: World;
   private readonly settings: CacheSettings;
-  private readonly clock: Clock;
 
   constructor(world: World, index: number, options: WorldOptions) {
     this.world = world;
@@ -91,13 +97,14 @@ export class WorldNode {
       const nowMs = WALL_START_MS + options.skewsMs[index] + time.nowMs;
       return step === 0 ? nowMs : Math.floor(nowMs / step) * step;
     };
-    this.clock = { monotonicMs: () => time.nowMs, wallMs };
+    const clock = { monotonicMs: () => time.nowMs, wallMs };
+    this.home.clock = clock;
     this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: TTL_SECONDS, l2TtlJitter: 0, l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
     this.versions = new VersionClock(wallMs);
-    this.thread = this.makeThread(true, rows[0], (slot) => writer.touch(slot), (slot, nowMs) => void writer.removeExpired(slot, nowMs));
+    this.thread = this.home.threads[0];
     this.floors = new Floors(options.maxFloors ?? 1_000);
     const tables = new StructureTables();
-    this.l1 = new L1Owner({ writer, floors: this.floors, region, key: this.thread.key, row: rows[0], clock: this.clock, tables });
+    this.l1 = new L1Owner({ writer, floors: this.floors, region, key: this.thread.key, row: rows[0], clock, tables });
     this.client = new WorldClient({ name: this.name, l2, order, time, timeoutMs, nextFate: () => world.nextFate(), zombies: options.zombies === true });
     this.source = new WorldSource(this.name, order);
     l2.sources.push(this.source);
@@ -105,7 +112,7 @@ export class WorldNode {
     const events = new EventEmitter();
     const on = (name: string) => (detail?: unknown) => void events.emit(name, detail);
     this.owner = new Owner({
-      region, l1: this.l1, thread: this.thread, client, structures: new StructureSync(client, tables), versions: this.versions, clock: this.clock, publisher: this.name,
+      region, l1: this.l1, thread: this.thread, client, structures: new StructureSync(client, tables), versions: this.versions, clock, publisher: this.name,
       channel: new UpdateChannel(this.source, this.name, rows[0]), publishes: true,
       timeoutMs, leaseMs: options.leaseMs ?? 2_000, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
       events: { updated: on('updated'), invalidated: on('invalidated'), l2Up: on('l2Up'), l2Down: on('l2Down'), channelGap: on('channelGap'), alert: on('alert'), error: on('error') } as unknown as OwnerEvents,
@@ -118,7 +125,7 @@ export class WorldNode {
 
   /** Another thread of the process: its own decoder and near cache on the same L1, and a link to the owner whose messages keep their order. */
   attach(): ProfileCache<Numbered> {
-    const thread = this.makeThread(false, this.home.rows[1], () => {}, () => {});
+    const thread = this.home.threads[1];
     const link = makeLink(this.world, this.name, serveAttached(this.owner, this.thread));
     return this.makeCache(thread, new Attached(link as unknown as ThreadLink, thread, this.settings.l2TimeoutMs), new EventEmitter());
   }
@@ -142,12 +149,6 @@ export class WorldNode {
     ];
   }
 
-  private makeThread(isOwner: boolean, row: ThreadRow, hit: (slot: number) => void, expired: (slot: number, nowMs: number) => void): ThreadCache {
-    const tables = new StructureTables();
-    const codec = new ProfileCodec({ format: 'portable', maxProfileBytes: 1_000, tables });
-    return new ThreadCache({ region: this.home.region, row, codec, tables, clock: this.clock, sink: { hit, expired }, nearProfiles: 4, pattern: undefined, isOwner });
-  }
-
   private makeCache(thread: ThreadCache, backend: Backend, events: EventEmitter): ProfileCache<Numbered> {
     const handle = { kind: 'profilecache-handle', region: this.home.region.buffer, link: this.name, settings: this.settings };
     // The constructor is for `open` and `attach` alone; a test makes the parts itself.
@@ -163,8 +164,11 @@ export class World {
   /** Version stamps of each write, in the order given. */
   readonly stamps = new Map<number, number[]>();
   readonly uncaught: unknown[] = [];
+  /** Of a publisher that knows nothing of ours. */
+  readonly foreignStamps = new VersionClock(() => WALL_START_MS + this.time.nowMs);
   steps = 0;
   hurry: number;
+  private readonly broken: boolean;
   private clockWaits = false;
   private sinceClock = 0;
   private readonly fates: Fate[];
@@ -178,6 +182,8 @@ export class World {
     process.on('unhandledRejection', this.onUncaught);
     for (let index = 0; index < options.skewsMs.length; index++) this.nodes.push(new WorldNode(this, index, options));
     this.hurry = options.hurry ?? Infinity;
+    // What has been broken on purpose serves no other run.
+    this.broken = options.sabotage !== undefined;
   }
 
   nextFate(): Fate {
@@ -218,7 +224,7 @@ export class World {
   close(): void {
     VirtualTime.restore();
     process.off('unhandledRejection', this.onUncaught);
-    for (const { home } of this.nodes) {
+    for (const { home } of this.broken ? [] : this.nodes) {
       home.writer.clear();
       const { slotCount } = home.region;
       spare.set(slotCount, [...(spare.get(slotCount) ?? []), home]);
@@ -237,9 +243,18 @@ export class World {
   }
 }
 
-function makeHome(maxProfiles: number): { region: Region; writer: L1Writer; rows: ThreadRow[] } {
+function makeHome(maxProfiles: number): Home {
   const region = createRegion(maxProfiles, 16 * 1024);
-  return { region, writer: new L1Writer(region, POLICIES.lru), rows: [ThreadRow.claim(region), ThreadRow.claim(region)] };
+  const writer = new L1Writer(region, POLICIES.lru);
+  const home: Home = { region, writer, rows: [ThreadRow.claim(region), ThreadRow.claim(region)], threads: [], clock: { monotonicMs: () => 0, wallMs: () => 0 } };
+  const clock: Clock = { monotonicMs: () => home.clock.monotonicMs(), wallMs: () => home.clock.wallMs() };
+  home.threads = home.rows.map((row, index) => {
+    const tables = new StructureTables();
+    const codec = new ProfileCodec({ format: 'portable', maxProfileBytes: 1_000, tables });
+    const sink = index === 0 ? { hit: (slot: number) => writer.touch(slot), expired: (slot: number, nowMs: number) => void writer.removeExpired(slot, nowMs) } : { hit: () => {}, expired: () => {} };
+    return new ThreadCache({ region, row, codec, tables, clock, sink, nearProfiles: 4, pattern: undefined, isOwner: index === 0 });
+  });
+  return home;
 }
 
 function watchStamps(l1: L1Owner, stamps: Map<number, number[]>): void {

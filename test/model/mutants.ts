@@ -1,0 +1,221 @@
+/** Bugs that the model must find: each takes away one thing that a promise rests on, from outside, in every process of the world. */
+import type { Floors } from '../../src/load/floors.ts';
+import type { L1Owner } from '../../src/load/l1-owner.ts';
+import type { PendingWrite, WriteQueue } from '../../src/load/write-queue.ts';
+import type { WorldNode } from '../support/world.ts';
+import type { WEATHERS } from './weathers.ts';
+
+export interface Mutant {
+  name: string;
+  weather: keyof typeof WEATHERS;
+  sabotage(node: WorldNode): void;
+}
+
+/** The insides of src that are private to TypeScript alone. */
+interface Insides {
+  onRemote(event: { wallet: string; version?: number }): void;
+  onGap(reason: string): void;
+  writes: {
+    queue: WriteQueue;
+    update(update: { wallet: string; version?: number }): Promise<{ overtaken?: boolean }>;
+    mayRenew(write: PendingWrite, stampsDecide: boolean): boolean;
+    replay(): Promise<void>;
+    clearedAt: number;
+    settle(write: PendingWrite): void;
+  };
+  turns: { end(wallet: string, end: object, version?: number): void; nextVersion(): number };
+}
+const inside = (node: WorldNode): Insides => node.owner as unknown as Insides;
+
+/** While `work` runs, no wallet has a floor. */
+function withoutFloors<T>(floors: Floors, work: () => T): T {
+  const { of } = floors;
+  floors.of = () => 0;
+  try {
+    return work();
+  } finally {
+    floors.of = of;
+  }
+}
+
+export const MUTANTS: Mutant[] = [
+  {
+    name: 'an invalidation or a foreign event voids no load under way (no fence)',
+    weather: 'foreign publishers',
+    sabotage: ({ floors }) => void (floors.fence = () => {}),
+  },
+  {
+    name: 'promotion looks at no fence: a read joins a fetch from before the change',
+    weather: 'foreign publishers',
+    sabotage: ({ floors }) => void (floors.voided = () => false),
+  },
+  {
+    name: 'promotion looks at no floor',
+    weather: 'L2 goes back in time',
+    sabotage: ({ l1, floors }) => {
+      const promote: L1Owner['promote'] = l1.promote.bind(l1);
+      l1.promote = (record, token) => withoutFloors(floors, () => promote(record, token));
+    },
+  },
+  {
+    name: 'promotion replaces what L1 holds, whatever its version, and looks at no floor or fence',
+    weather: 'calm',
+    sabotage: ({ l1, thread, floors }) => {
+      const promote: L1Owner['promote'] = l1.promote.bind(l1);
+      floors.voided = () => false;
+      l1.promote = (record, token) => {
+        l1.writer.remove(thread.key.set(record.wallet));
+        return withoutFloors(floors, () => promote(record, token));
+      };
+    },
+  },
+  {
+    name: 'a write on its way does not hold its wallet',
+    weather: 'requests and replies get lost',
+    sabotage: ({ floors }) => void (floors.isHeld = () => false),
+  },
+  {
+    name: 'a write is renewed although a later call has overtaken it',
+    weather: 'clocks that disagree',
+    sabotage: (node) => void (inside(node).writes.mayRenew = ({ loaded }) => loaded !== true),
+  },
+  {
+    name: 'a refused write is never renewed',
+    weather: 'clocks that disagree',
+    sabotage: (node) => void (inside(node).writes.mayRenew = () => false),
+  },
+  {
+    name: 'what a loader brought is renewed',
+    weather: 'loads above all',
+    sabotage: (node) => void (inside(node).writes.mayRenew = () => true),
+  },
+  {
+    name: 'what a loader brought is stored although its wallet has changed meanwhile',
+    weather: 'loads above all',
+    sabotage: (node) => {
+      const { writes } = inside(node);
+      const update = writes.update.bind(writes);
+      writes.update = (one) => (one.version === undefined ? update(one) : withoutFloors(node.floors, () => update(one)));
+    },
+  },
+  {
+    name: 'a load is stamped when it ends, not when it begins',
+    weather: 'loads above all',
+    sabotage: (node) => {
+      const { writes } = inside(node);
+      const update = writes.update.bind(writes);
+      writes.update = (one) => update(one.version === undefined ? one : { ...one, version: node.versions.next() });
+    },
+  },
+  {
+    name: 'equal stamps of two processes pass for a repeated command',
+    weather: 'clocks that disagree',
+    sabotage: ({ client }) => {
+      const setMany = client.setMany.bind(client);
+      client.setMany = async (writes) => (await setMany(writes)).map((outcome, i) => (outcome.status === 'older' && outcome.storedVersion === writes[i].version ? { status: 'stored' } : outcome));
+    },
+  },
+  {
+    name: 'an event for a wallet that L1 does not hold is left aside',
+    weather: 'calm',
+    sabotage: (node) => {
+      const owner = inside(node);
+      const onRemote = owner.onRemote.bind(owner);
+      owner.onRemote = (event) => void (node.l1.versionOf(event.wallet) !== 0 && onRemote(event));
+    },
+  },
+  {
+    name: 'an event is left aside when its stamp is behind the clock of this process',
+    weather: 'calm',
+    sabotage: (node) => {
+      const owner = inside(node);
+      const onRemote = owner.onRemote.bind(owner);
+      owner.onRemote = (event) => void (event.version !== undefined && event.version > (node.versions as unknown as { last: number }).last && onRemote(event));
+    },
+  },
+  {
+    name: 'an event raises the floor and leaves the entry',
+    weather: 'calm',
+    sabotage: (node) => void (node.l1.drop = (wallet, version) => {
+      node.floors.raise(wallet, version);
+      node.floors.fence(wallet);
+    }),
+  },
+  {
+    name: 'a write sends no event',
+    weather: 'calm',
+    sabotage: ({ client }) => {
+      const setMany = client.setMany.bind(client);
+      client.setMany = (writes) => setMany(writes.map((write) => ({ ...write, event: undefined })));
+    },
+  },
+  {
+    name: 'a gap is left aside',
+    weather: 'the subscription breaks',
+    sabotage: (node) => void (inside(node).onGap = () => {}),
+  },
+  {
+    name: 'a gap voids no load under way',
+    weather: 'the subscription breaks',
+    sabotage: ({ l1 }) => void (l1.distrustAll = () => l1.writer.clear()),
+  },
+  {
+    name: 'L2 takes writes in any order (no compare-and-set)',
+    weather: 'requests and replies get lost',
+    sabotage: ({ client }) => {
+      const { l2 } = client as unknown as { l2: { rows: Map<string, object>; write(wallet: string, row: object, event: string | undefined): object } };
+      const { write } = l2;
+      l2.write = function put(wallet, row, event) {
+        this.rows.delete(wallet);
+        return write.call(this, wallet, row, event);
+      };
+    },
+  },
+  {
+    name: 'the queue keeps the first write of a wallet',
+    weather: 'requests and replies get lost',
+    sabotage: (node) => {
+      const { queue } = inside(node).writes;
+      const add = queue.add.bind(queue);
+      queue.add = (write) => (queue.waiting(write.wallet) === undefined ? add(write) : 'superseded');
+    },
+  },
+  {
+    name: 'the queue forgets a write when an older one has reached L2',
+    weather: 'requests and replies get lost',
+    sabotage: (node) => {
+      const { queue } = inside(node).writes;
+      const settle = queue.settle.bind(queue);
+      queue.settle = (wallet) => settle(wallet, Infinity);
+    },
+  },
+  {
+    name: 'the queue is never replayed',
+    weather: 'requests and replies get lost',
+    sabotage: (node) => void (inside(node).writes.replay = () => Promise.resolve()),
+  },
+  {
+    name: 'leases are granted to everybody',
+    weather: 'calm',
+    sabotage: ({ client }) => void (client.acquireLease = () => Promise.resolve(true)),
+  },
+  {
+    name: 'who joins a load gets it, overtaken or not',
+    weather: 'loads above all',
+    sabotage: (node) => {
+      const { writes } = inside(node);
+      const update = writes.update.bind(writes);
+      writes.update = async (one) => ({ ...(await update(one)), overtaken: undefined });
+    },
+  },
+  {
+    name: 'the near cache does not look whether its slot stands',
+    weather: 'calm',
+    sabotage: ({ thread }) => void ((thread as unknown as { reader: { stands(): boolean } }).reader.stands = () => true),
+  },
+  {
+    name: 'clear raises no floor',
+    weather: 'everything is cleared',
+    sabotage: ({ l1 }) => void (l1.clear = () => l1.writer.clear()),
+  },
+];
