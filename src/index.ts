@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The public surface; re-exports only. */
 export { ProfileCache } from './profile-cache.ts';
 export type {
