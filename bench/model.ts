@@ -1,0 +1,42 @@
+/**
+ * `npm run model [part of a name]`: the reader/writer protocol of L1 as Promela models, checked by spin. Correct variants must have no
+ * error, mutants must have the one that is named. Exit code 1 when any result is another.
+ */
+import { CORRECT, HARMLESS, MUTANTS, type Variant } from './support/model-variants.ts';
+import { tableText } from './support/report.ts';
+import { environmentText } from './support/environment.ts';
+import { checkModel, missingTool, surprise, type Checked } from './support/spin.ts';
+
+const wanted = process.argv[2];
+const missing = missingTool();
+if (missing !== undefined) {
+  console.error(`npm run model: ${missing} is not installed (Debian and Ubuntu: apt install spin gcc)`);
+  process.exit(1);
+}
+
+function resultText({ fault, exhaustive, hashFactor }: Checked): string {
+  if (fault !== undefined) return fault;
+  if (exhaustive) return '0 errors, exhaustive';
+  return hashFactor === undefined ? '0 errors, NOT completed' : `0 errors, bitstate, hash factor ${hashFactor.toFixed(0)}`;
+}
+
+console.log(environmentText());
+let wrong = 0;
+for (const [title, variants] of [['Correct: no error', CORRECT], ['Changed, and harmless: no error', HARMLESS], ['Mutants: must fail', MUTANTS]] as const) {
+  const rows: string[][] = [];
+  const check = (variant: Variant) => {
+    const checked = checkModel(variant);
+    const unexpected = surprise(variant, checked);
+    if (unexpected !== undefined) wrong++;
+    rows.push([
+      `${variant.model}: ${variant.name}`, checked.states.toLocaleString('en'), String(checked.depth), unexpected === undefined ? resultText(checked) : `WRONG: ${unexpected}`,
+      checked.seconds.toFixed(1), variant.why,
+    ]);
+    process.stderr.write(unexpected === undefined ? '.' : '!');
+  };
+  variants.filter((variant) => wanted === undefined || `${variant.model}: ${variant.name}`.includes(wanted)).forEach(check);
+  process.stderr.write('\n');
+  if (rows.length > 0) console.log(`\n**${title}**\n\n${tableText(['variant', 'states', 'depth', 'result', 'seconds', 'why'], rows)}`);
+}
+console.log(wrong === 0 ? '\nEvery result is the expected one.' : `\n${wrong} results are not the expected ones.`);
+process.exitCode = wrong === 0 ? 0 : 1;

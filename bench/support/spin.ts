@@ -1,0 +1,72 @@
+/** Runs one variant of a model through spin: generates the checker, compiles it in a temporary folder, reads what it says. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Fault, Variant } from './model-variants.ts';
+
+const models = new URL('../../native-notes/model/', import.meta.url);
+const MAX_MEMORY_MB = 1_800;
+const MAX_SECONDS = 180;
+/** 2^33 bits: 1 GiB. */
+const BITSTATE_LOG2_BITS = 33;
+
+export interface Checked {
+  readonly states: number;
+  readonly depth: number;
+  /** What was found first; undefined: nothing. */
+  readonly fault: Fault | undefined;
+  /** The assertion that failed, as spin prints it. */
+  readonly assertion: string;
+  /** False: memory or time ended the search, or it was by bits. */
+  readonly exhaustive: boolean;
+  /** Of a search by bits: bits of the table for each state stored; above 100 nearly nothing is unseen. */
+  readonly hashFactor: number | undefined;
+  readonly seconds: number;
+}
+
+/** What is missing on this machine, or undefined. */
+export function missingTool(): string | undefined {
+  return [['spin', '-V'], ['cc', '--version']].find(([command, flag]) => spawnSync(command, [flag]).status !== 0)?.[0];
+}
+
+export function checkModel(variant: Variant): Checked {
+  const folder = mkdtempSync(join(tmpdir(), 'profilecache-model-'));
+  const run = (command: string, args: string[]) => execFileSync(command, args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  try {
+    run('spin', [...variant.defines.map((define) => `-D${define}`), '-a', fileURLToPath(new URL(`${variant.model}.pml`, models))]);
+    run('cc', ['-O2', '-w', '-DSAFETY', `-DMEMLIM=${MAX_MEMORY_MB}`, variant.bitstate ? '-DBITSTATE' : '-DCOLLAPSE', '-o', 'pan', 'pan.c']);
+    const started = performance.now();
+    const args = ['-m1000000', ...(variant.bitstate ? [`-w${BITSTATE_LOG2_BITS}`, '-k3'] : [])];
+    const { stdout, signal, status } = spawnSync(join(folder, 'pan'), args, { cwd: folder, encoding: 'utf8', timeout: MAX_SECONDS * 1_000, killSignal: 'SIGINT' });
+    const seconds = (performance.now() - started) / 1_000;
+    const number = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1] ?? NaN);
+    const errors = number(/errors: (\d+)/);
+    if (Number.isNaN(errors)) throw new Error(`pan gave no result (status ${status}, signal ${signal}): ${stdout.slice(-400)}`);
+    const complaint = /^pan:1: (.*?) \(at depth/m.exec(stdout)?.[1] ?? '';
+    return {
+      states: number(/([\d.e+]+) states, stored/), depth: number(/depth reached (\d+)/),
+      fault: errors === 0 ? undefined : faultOf(complaint), assertion: complaint,
+      exhaustive: variant.bitstate !== true && !/reached -DMEMLIM|Search not completed|max search depth too small|interrupted/.test(stdout.replace(/Warning: Search not completed(?=[\s\S]*errors: 1)/, '')),
+      hashFactor: variant.bitstate ? number(/hash factor: ([\d.]+)/) : undefined, seconds,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function faultOf(complaint: string): Fault {
+  if (/a==c/.test(complaint)) return 'torn';
+  if (/a\/8|slotKey/.test(complaint)) return 'foreign';
+  if (/floor/.test(complaint)) return 'stale';
+  if (/here/.test(complaint)) return 'missed';
+  throw new Error(`an error of no known kind: ${complaint}`);
+}
+
+/** Undefined when the result is what the variant expects, else what is wrong with it. */
+export function surprise(variant: Variant, checked: Checked): string | undefined {
+  if (checked.fault !== variant.fault) return `expected ${variant.fault ?? 'no fault'}, found ${checked.fault ?? 'none'} ${checked.assertion}`;
+  if (variant.fault === undefined && !checked.exhaustive && !variant.bitstate) return 'the search was not completed';
+  return undefined;
+}
