@@ -17,9 +17,9 @@ export class GhostTable {
   private readonly additionsATick: number;
   private additions = 0;
 
-  /** Holds at least `capacity` of the newest additions, but for unlucky buckets. */
+  /** Holds the newest `capacity` additions, but for up to 6 % in buckets that fill before others do. */
   constructor(capacity: number) {
-    // A quarter of room to spare: buckets do not fill evenly.
+    // Room to spare, a quarter at the least: buckets do not fill evenly.
     const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, (capacity * 1.25) / WAYS)));
     this.entries = new Uint32Array(buckets * WAYS);
     this.bucketMask = buckets - 1;
@@ -53,7 +53,7 @@ export class GhostTable {
     entries[place] = ((tag << 16) | (now & 0xffff)) >>> 0 || 1;
   }
 
-  /** Whether `hash` is among the newest `limit` additions; if so it is forgotten. */
+  /** Whether `hash` is among the newest `limit` additions; it is forgotten in any case. */
   take(hash: number, limit: number): boolean {
     const { entries } = this;
     const tag = hash >>> 16;
@@ -61,9 +61,9 @@ export class GhostTable {
     for (let at = start; at < start + WAYS; at++) {
       const entry = entries[at];
       if (entry === 0 || entry >>> 16 !== tag) continue;
-      if (((this.now() - entry) & 0xffff) * this.additionsATick > limit) return false;
+      // One that is too old is cleared too: it must not be taken for the next ghost of the same hash.
       entries[at] = 0;
-      return true;
+      return ((this.now() - entry) & 0xffff) * this.additionsATick <= limit;
     }
     return false;
   }

@@ -5,7 +5,7 @@
  *
  * 5 bytes a slot, and the shadow caches.
  */
-import { chooseExpert, EPOCH, EXPERTS, FIRST_EXPERT } from './experts.ts';
+import { ExpertChoice, EXPERTS } from './experts.ts';
 import type { EvictionPolicy } from './policy.ts';
 import { ShadowCaches } from './shadow-caches.ts';
 
@@ -15,9 +15,7 @@ export class ImitatingPolicy implements EvictionPolicy {
   private readonly hashes: Uint32Array;
   private readonly inUse: Uint8Array;
   private residents = 0;
-  private chosen = FIRST_EXPERT;
-  /** Requests until the next choice; none is made before the first eviction. */
-  private requestsLeft = 0;
+  private readonly choice = new ExpertChoice();
   private full = false;
   private hand = 0;
 
@@ -49,9 +47,15 @@ export class ImitatingPolicy implements EvictionPolicy {
   }
 
   victim(): number {
-    const { shadows, inUse, hashes, chosen } = this;
+    const { shadows, inUse, hashes } = this;
+    const { chosen } = this.choice;
     if (this.residents === 0) return -1;
-    if (!this.full) this.startComparing();
+    if (!this.full) {
+      // How many entries there is room for is known from here on.
+      this.full = true;
+      shadows.resize(this.residents);
+      this.choice.start(this.residents);
+    }
     for (;;) {
       for (let slot = shadows.takeGivenUp(); slot >= 0; slot = shadows.takeGivenUp()) {
         if (inUse[slot] && !shadows.holds(chosen, hashes[slot])) return slot;
@@ -74,9 +78,8 @@ export class ImitatingPolicy implements EvictionPolicy {
     this.residents = 0;
     this.full = false;
     this.hand = 0;
-    this.chosen = FIRST_EXPERT;
-    this.shadows.follow(this.chosen);
-    this.requestsLeft = Infinity;
+    this.choice.reset();
+    this.shadows.follow(this.choice.chosen);
   }
 
   verify(resident: ReadonlySet<number>): void {
@@ -86,30 +89,14 @@ export class ImitatingPolicy implements EvictionPolicy {
   }
 
   private observe(slot: number): void {
-    this.shadows.access(this.hashes[slot], slot);
-    if (--this.requestsLeft <= 0) this.choose();
-  }
-
-  /** The first eviction: how many entries there is room for is known from here on. */
-  private startComparing(): void {
-    this.full = true;
-    this.startEpoch();
-  }
-
-  private startEpoch(): void {
-    this.shadows.resize(Math.max(1, this.residents));
-    this.requestsLeft = EPOCH * Math.max(1, this.residents);
-  }
-
-  private choose(): void {
-    const { shadows } = this;
-    const chosen = chooseExpert(shadows.misses, this.chosen);
-    if (chosen !== this.chosen) {
-      this.chosen = chosen;
-      shadows.follow(chosen);
-      for (let slot = 0; slot < this.inUse.length; slot++) if (this.inUse[slot] && !shadows.holds(chosen, this.hashes[slot])) shadows.giveUp(slot);
-    }
-    this.startEpoch();
+    const { shadows, choice, inUse, hashes } = this;
+    shadows.access(hashes[slot], slot);
+    const before = choice.chosen;
+    if (!choice.decide(shadows.misses, this.residents)) return;
+    shadows.resize(this.residents);
+    if (choice.chosen === before) return;
+    shadows.follow(choice.chosen);
+    for (let other = 0; other < inUse.length; other++) if (inUse[other] && !shadows.holds(choice.chosen, hashes[other])) shadows.giveUp(other);
   }
 
   /** The followed cache holds fewer than are resident: there is such a slot. */
@@ -120,7 +107,7 @@ export class ImitatingPolicy implements EvictionPolicy {
       this.hand = this.hand + 1 >= inUse.length ? 0 : this.hand + 1;
       if (!inUse[this.hand]) continue;
       any = this.hand;
-      if (!shadows.holds(this.chosen, hashes[any])) return any;
+      if (!shadows.holds(this.choice.chosen, hashes[any])) return any;
     }
     return any;
   }

@@ -4,7 +4,7 @@
  *
  * 13 bytes a slot, 8 to 16 of sketch and 16 to 32 of ghosts; the shadow caches have a fixed size.
  */
-import { chooseExpert, EPOCH, EXPERTS, FIRST_EXPERT } from './experts.ts';
+import { ExpertChoice, EXPERTS, FIRST_EXPERT } from './experts.ts';
 import type { EvictionPolicy } from './policy.ts';
 import { ShadowCaches } from './shadow-caches.ts';
 import { TunableQueues } from './tunable.ts';
@@ -18,17 +18,16 @@ export class MiniaturePolicy implements EvictionPolicy {
   private readonly cache: TunableQueues;
   private readonly shadows: ShadowCaches;
   private readonly slotCount: number;
-  private chosen = FIRST_EXPERT;
+  private readonly choice = new ExpertChoice();
   /** Hashes below it, once permuted, are in the sample. */
   private sampleBelow = 0;
-  private requestsLeft = 0;
   private full = false;
 
   constructor(slotCount: number, shadowEntries: number) {
     this.slotCount = slotCount;
     this.cache = new TunableQueues(slotCount, EXPERTS[FIRST_EXPERT], { ghostEntries: slotCount * Math.max(...EXPERTS.map((knobs) => knobs.ghosts)) });
     this.shadows = new ShadowCaches(Math.min(slotCount, shadowEntries), EXPERTS);
-    this.startEpoch(slotCount);
+    this.sampleFor(slotCount);
   }
 
   get bytes(): number {
@@ -53,7 +52,8 @@ export class MiniaturePolicy implements EvictionPolicy {
     if (!this.full) {
       // How many entries there is room for is known from here on.
       this.full = true;
-      this.startEpoch(this.cache.residents);
+      this.sampleFor(this.cache.residents);
+      this.choice.start(this.shadows.size);
     }
     return this.cache.victim();
   }
@@ -62,9 +62,9 @@ export class MiniaturePolicy implements EvictionPolicy {
     this.cache.reset();
     this.cache.turn(EXPERTS[FIRST_EXPERT]);
     this.shadows.clear();
-    this.chosen = FIRST_EXPERT;
+    this.choice.reset();
     this.full = false;
-    this.startEpoch(this.slotCount);
+    this.sampleFor(this.slotCount);
   }
 
   verify(resident: ReadonlySet<number>): void {
@@ -75,17 +75,15 @@ export class MiniaturePolicy implements EvictionPolicy {
   private observe(slot: number, hash: number): void {
     if (Math.imul(hash, SAMPLE_FACTOR) >>> 0 >= this.sampleBelow) return;
     this.shadows.access(hash, slot);
-    if (--this.requestsLeft > 0 || !this.full) return;
-    const chosen = chooseExpert(this.shadows.misses, this.chosen);
-    if (chosen !== this.chosen) this.cache.turn(EXPERTS[chosen]);
-    this.chosen = chosen;
-    this.startEpoch(this.cache.residents);
+    const before = this.choice.chosen;
+    if (!this.choice.decide(this.shadows.misses, this.shadows.size)) return;
+    if (this.choice.chosen !== before) this.cache.turn(EXPERTS[this.choice.chosen]);
+    this.sampleFor(this.cache.residents);
   }
 
-  private startEpoch(residents: number): void {
+  private sampleFor(residents: number): void {
     const entries = Math.max(1, Math.min(residents, this.shadows.maxEntries));
     this.sampleBelow = Math.floor((entries / Math.max(1, residents)) * HASHES);
     this.shadows.resize(entries);
-    this.requestsLeft = EPOCH * entries;
   }
 }
