@@ -1,4 +1,5 @@
 /** Bugs that the model must find: each takes away one thing that a promise rests on, from outside, in every process of the world. */
+import type { NearCache } from '../../src/l1/near-cache.ts';
 import type { Floors } from '../../src/load/floors.ts';
 import type { L1Owner } from '../../src/load/l1-owner.ts';
 import type { PendingWrite, WriteQueue } from '../../src/load/write-queue.ts';
@@ -71,7 +72,7 @@ export const MUTANTS: Mutant[] = [
   },
   {
     name: 'a write on its way does not hold its wallet',
-    weather: 'requests and replies get lost',
+    weather: 'clocks that disagree, and requests that get lost',
     sabotage: ({ floors }) => void (floors.isHeld = () => false),
   },
   {
@@ -91,7 +92,7 @@ export const MUTANTS: Mutant[] = [
   },
   {
     name: 'what a loader brought is stored although its wallet has changed meanwhile',
-    weather: 'loads above all',
+    weather: 'loads and invalidations',
     sabotage: (node) => {
       const { writes } = inside(node);
       const update = writes.update.bind(writes);
@@ -100,7 +101,7 @@ export const MUTANTS: Mutant[] = [
   },
   {
     name: 'a load is stamped when it ends, not when it begins',
-    weather: 'loads above all',
+    weather: 'loads and invalidations',
     sabotage: (node) => {
       const { writes } = inside(node);
       const update = writes.update.bind(writes);
@@ -151,12 +152,12 @@ export const MUTANTS: Mutant[] = [
   },
   {
     name: 'a gap is left aside',
-    weather: 'the subscription breaks',
+    weather: 'a gap while reading',
     sabotage: (node) => void (inside(node).onGap = () => {}),
   },
   {
     name: 'a gap voids no load under way',
-    weather: 'the subscription breaks',
+    weather: 'a gap while reading',
     sabotage: ({ l1 }) => void (l1.distrustAll = () => l1.writer.clear()),
   },
   {
@@ -201,7 +202,7 @@ export const MUTANTS: Mutant[] = [
   },
   {
     name: 'who joins a load gets it, overtaken or not',
-    weather: 'loads above all',
+    weather: 'loads and invalidations',
     sabotage: (node) => {
       const { writes } = inside(node);
       const update = writes.update.bind(writes);
@@ -211,7 +212,10 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'the near cache does not look whether its slot stands',
     weather: 'calm',
-    sabotage: ({ thread }) => void ((thread as unknown as { reader: { stands(): boolean } }).reader.stands = () => true),
+    sabotage: ({ thread }) => {
+      const { near } = thread as unknown as { near: NearCache };
+      near.hit = (wallet) => near.get(wallet);
+    },
   },
   {
     name: 'clear raises no floor',

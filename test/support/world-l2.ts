@@ -117,13 +117,16 @@ export class WorldL2 {
 export class WorldSource implements ChannelSource {
   private readonly name: string;
   private readonly order: Order;
+  private readonly hops: number;
   private listener: ChannelListener | undefined;
   private subscription = 1;
   private broken = false;
 
-  constructor(name: string, order: Order) {
+  /** @param hops turns that a message needs to arrive: with many, others overtake it. */
+  constructor(name: string, order: Order, hops: number) {
     this.name = name;
     this.order = order;
+    this.hops = hops;
   }
 
   start(listener: ChannelListener): Promise<void> {
@@ -139,7 +142,7 @@ export class WorldSource implements ChannelSource {
     if (this.broken) return;
     const { subscription } = this;
     const event = parseEvent(text);
-    void this.order.wait(`${this.name} hears ${event?.type} ${event?.wallet}@${event?.version}`).then(() => {
+    void hop(this.order, this.hops, `${this.name} hears ${event?.type} ${event?.wallet}@${event?.version}`).then(() => {
       if (subscription === this.subscription) this.listener?.onMessage(text);
     });
   }
@@ -156,6 +159,10 @@ export class WorldSource implements ChannelSource {
   }
 }
 
+async function hop(order: Order, hops: number, label: string): Promise<void> {
+  for (let i = 0; i < hops; i++) await order.wait(label);
+}
+
 const timeout = () => new ProfileCacheError('ERR_L2_TIMEOUT', 'no answer in time');
 
 /** In the place of L2Client. */
@@ -168,9 +175,11 @@ export class WorldClient {
   private readonly nextFate: () => Fate;
   /** A request may take effect after its caller gave up; else it is withdrawn then. */
   private readonly zombies: boolean;
+  /** Turns that a reply needs to arrive. */
+  private readonly hops: number;
   requests = 0;
 
-  constructor(parts: { name: string; l2: WorldL2; order: Order; time: VirtualTime; timeoutMs: number; nextFate: () => Fate; zombies: boolean }) {
+  constructor(parts: { name: string; l2: WorldL2; order: Order; time: VirtualTime; timeoutMs: number; nextFate: () => Fate; zombies: boolean; hops: number }) {
     this.name = parts.name;
     this.l2 = parts.l2;
     this.order = parts.order;
@@ -178,6 +187,7 @@ export class WorldClient {
     this.timeoutMs = parts.timeoutMs;
     this.nextFate = parts.nextFate;
     this.zombies = parts.zombies;
+    this.hops = parts.hops;
   }
 
   inParts(wallets: readonly string[], partWallets: number): readonly string[][] {
@@ -272,7 +282,7 @@ export class WorldClient {
         if (fate === 'request-lost' || (!open && !this.zombies)) return;
         const result = fate === 'refused' ? undefined : effect();
         if (fate === 'reply-lost') return;
-        await this.order.wait(`${this.name} answer to ${label}`);
+        await hop(this.order, this.hops, `${this.name} answer to ${label}`);
         if (!open) return;
         clearTimeout(timer);
         if (fate === 'refused') reject(new ProfileCacheError('ERR_L2_UNAVAILABLE', 'this node is down'));

@@ -26,6 +26,8 @@ export interface Plan {
   zombies: boolean;
   maxProfiles: number;
   hurry: number;
+  messageHops: number;
+  replyHops: number;
 }
 
 export interface Weather {
@@ -38,6 +40,10 @@ export interface Weather {
   attached: boolean;
   nodes: number;
   hurries: readonly number[];
+  fewestCallers?: number;
+  /** They are always overtaken by others. */
+  slowMessages?: boolean;
+  slowReplies?: boolean;
 }
 
 const WALLETS = ['A', 'B'];
@@ -57,13 +63,15 @@ export function plans(weather: Weather): fc.Arbitrary<Plan> {
     steps: fc.array(fc.record({ step, wait: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }) }), { minLength: 1, maxLength: 4 }),
   });
   return fc.record({
-    callers: fc.array(caller, { minLength: 1, maxLength: 3 }),
+    callers: fc.array(caller, { minLength: weather.fewestCallers ?? 1, maxLength: 3 }),
     skewsMs: fc.tuple(...Array.from({ length: weather.nodes }, () => fc.constantFrom(...weather.skews))),
     calendarStepMs: fc.constantFrom(...weather.calendarSteps),
     fates: fc.array(fc.constantFrom(...weather.fates), { maxLength: weather.maxFates }),
     zombies: fc.boolean(),
     maxProfiles: fc.constantFrom(1, 8),
     hurry: fc.constantFrom(...weather.hurries),
+    messageHops: fc.constantFrom(...(weather.slowMessages ? [8] : [1, 1, 8])),
+    replyHops: fc.constantFrom(...(weather.slowReplies ? [6] : [1, 1, 6])),
   });
 }
 
@@ -85,10 +93,11 @@ export async function carryOut(plan: Plan, scheduler: Scheduler, options: RunOpt
       turnsLast: plan.hurry === Infinity || plan.callers.every(({ attached }) => !attached),
       l2Keeps: !all.includes('failover') && !all.includes('lag'),
     };
-    if (!(await world.run(() => calling === 0 && !history.open && world.quiet))) {
+    const served = await world.run(() => calling === 0 && !history.open);
+    world.calmDown();
+    if (!served || !(await world.run(() => world.quiet))) {
       return [...judge(history, world, given), `10: not at rest after ${world.steps} steps: ${world.nodes.flatMap((node) => node.leftovers()).filter(([, size]) => size > 0).join('; ')}`];
     }
-    world.calmDown();
     const answers: { node: WorldNode; wallet: string; seen: number }[] = [];
     for (const node of world.nodes) for (const wallet of WALLETS) void node.cache.getProfile(wallet).then((profile) => answers.push({ node, wallet, seen: profile?.i ?? 0 }));
     await world.run(() => answers.length === world.nodes.length * WALLETS.length && world.quiet);

@@ -50,6 +50,9 @@ export interface WorldOptions {
   maxFloors?: number;
   /** Time may move on while other steps wait, after this many of them: replies come after their deadline then. Else it moves when nothing else can. */
   hurry?: number;
+  /** Turns that a message, and a reply, needs to arrive: with many, others overtake it. */
+  messageHops?: number;
+  replyHops?: number;
   /** Breaks a process on purpose. */
   sabotage?: (node: WorldNode) => void;
 }
@@ -60,13 +63,13 @@ const MAX_STEPS = 3_000;
 /** Portable msgpack of `{i: n}`, n < 128, is four bytes. */
 export const idOf = (raw: Uint8Array): number => raw[3];
 
-/** What a process keeps from run to run, emptied, because making it costs more than a run: its L1 and what two threads have of it. */
+/** What a process keeps from run to run, emptied, because making it costs more than a run. */
 interface Home {
   region: Region;
   writer: L1Writer;
   rows: ThreadRow[];
-  threads: ThreadCache[];
-  clock: Clock;
+  codec: ProfileCodec;
+  tables: StructureTables;
 }
 const spare = new Map<number, Home[]>();
 
@@ -83,6 +86,7 @@ export class WorldNode {
   readonly home: Home;
   private readonly world: World;
   private readonly settings: CacheSettings;
+  private readonly clock: Clock;
 
   constructor(world: World, index: number, options: WorldOptions) {
     this.world = world;
@@ -98,15 +102,15 @@ export class WorldNode {
       return step === 0 ? nowMs : Math.floor(nowMs / step) * step;
     };
     const clock = { monotonicMs: () => time.nowMs, wallMs };
-    this.home.clock = clock;
+    this.clock = clock;
     this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: TTL_SECONDS, l2TtlJitter: 0, l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
     this.versions = new VersionClock(wallMs);
-    this.thread = this.home.threads[0];
+    this.thread = this.makeThread(true);
     this.floors = new Floors(options.maxFloors ?? 1_000);
-    const tables = new StructureTables();
+    const { tables } = this.home;
     this.l1 = new L1Owner({ writer, floors: this.floors, region, key: this.thread.key, row: rows[0], clock, tables });
-    this.client = new WorldClient({ name: this.name, l2, order, time, timeoutMs, nextFate: () => world.nextFate(), zombies: options.zombies === true });
-    this.source = new WorldSource(this.name, order);
+    this.client = new WorldClient({ name: this.name, l2, order, time, timeoutMs, nextFate: () => world.nextFate(), zombies: options.zombies === true, hops: options.replyHops ?? 1 });
+    this.source = new WorldSource(this.name, order, options.messageHops ?? 1);
     l2.sources.push(this.source);
     const client = this.client as unknown as L2Client;
     const events = new EventEmitter();
@@ -125,7 +129,7 @@ export class WorldNode {
 
   /** Another thread of the process: its own decoder and near cache on the same L1, and a link to the owner whose messages keep their order. */
   attach(): ProfileCache<Numbered> {
-    const thread = this.home.threads[1];
+    const thread = this.makeThread(false);
     const link = makeLink(this.world, this.name, serveAttached(this.owner, this.thread));
     return this.makeCache(thread, new Attached(link as unknown as ThreadLink, thread, this.settings.l2TimeoutMs), new EventEmitter());
   }
@@ -147,6 +151,12 @@ export class WorldNode {
       ['unsent writes', inside<unknown[]>(writes, 'batch').length],
       ['wallets looked at again', inside<Set<string>>(this.owner, 'lookAgainFor').size],
     ];
+  }
+
+  private makeThread(isOwner: boolean): ThreadCache {
+    const { region, writer, rows, codec, tables } = this.home;
+    const sink = isOwner ? { hit: (slot: number) => writer.touch(slot), expired: (slot: number, nowMs: number) => void writer.removeExpired(slot, nowMs) } : { hit: () => {}, expired: () => {} };
+    return new ThreadCache({ region, row: rows[isOwner ? 0 : 1], codec, tables, clock: this.clock, sink, nearProfiles: 4, pattern: undefined, isOwner });
   }
 
   private makeCache(thread: ThreadCache, backend: Backend, events: EventEmitter): ProfileCache<Numbered> {
@@ -245,16 +255,11 @@ export class World {
 
 function makeHome(maxProfiles: number): Home {
   const region = createRegion(maxProfiles, 16 * 1024);
-  const writer = new L1Writer(region, POLICIES.lru);
-  const home: Home = { region, writer, rows: [ThreadRow.claim(region), ThreadRow.claim(region)], threads: [], clock: { monotonicMs: () => 0, wallMs: () => 0 } };
-  const clock: Clock = { monotonicMs: () => home.clock.monotonicMs(), wallMs: () => home.clock.wallMs() };
-  home.threads = home.rows.map((row, index) => {
-    const tables = new StructureTables();
-    const codec = new ProfileCodec({ format: 'portable', maxProfileBytes: 1_000, tables });
-    const sink = index === 0 ? { hit: (slot: number) => writer.touch(slot), expired: (slot: number, nowMs: number) => void writer.removeExpired(slot, nowMs) } : { hit: () => {}, expired: () => {} };
-    return new ThreadCache({ region, row, codec, tables, clock, sink, nearProfiles: 4, pattern: undefined, isOwner: index === 0 });
-  });
-  return home;
+  const tables = new StructureTables();
+  return {
+    region, writer: new L1Writer(region, POLICIES.lru), rows: [ThreadRow.claim(region), ThreadRow.claim(region)],
+    tables, codec: new ProfileCodec({ format: 'portable', maxProfileBytes: 1_000, tables }),
+  };
 }
 
 function watchStamps(l1: L1Owner, stamps: Map<number, number[]>): void {
