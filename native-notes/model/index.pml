@@ -157,7 +157,7 @@ active proctype Killer() { crashed = true }
   :: atomic { steps < CELLS && table[at] != 0 -> c = table[at]; at = NEXT(at); steps++ }; \
      atomic { if :: slotKey[c - 1] == 1 -> goto done :: else -> OTHER_WALLET fi; c = 0 } \
   od
-/* In turn: [probe.1] an empty cell ends the run, [probe.2] another cell, [probe.3] its slot decides. */
+/* In turn: [probe.1] a cell is loaded, [probe.2] an empty one ends the run, [probe.3] the slot of another decides. */
 
 #ifdef WEAK
 /* The cells in any order, to be walked afterwards: what a machine that loads ahead may do. */

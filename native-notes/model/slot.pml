@@ -1,5 +1,5 @@
 /*
- * One slot of L1: one owner, NR readers. Labels such as [put.3] are the step list of README.md, which names the code of each.
+ * One slot of L1: one owner, NR readers. Labels such as [put.1] are the step list of README.md, which names the code of each.
  *
  * The slot is (seq, version, offset). A record (key, two payload words) stands in a block; a block is a segment of the arena that
  * holds one record, so that each reuse of memory is the quickest possible. Two wallets take turns in the slot (slot reuse).

@@ -5,8 +5,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 const { dist, buffer, shared, wallets, seed, broken, nearShare } = workerData;
-const [{ openRegion }, { L1Reader }, { WalletKey }, layout, { probe }] = await Promise.all(
-  ['region', 'reader', 'wallet-key', 'layout', 'index-cells'].map((name) => import(`${dist}/l1/${name}.js`)),
+const [{ openRegion }, { L1Reader }, { WalletKey }, layout, { probe }, { ThreadRow }] = await Promise.all(
+  ['region', 'reader', 'wallet-key', 'layout', 'index-cells', 'thread-row'].map((name) => import(`${dist}/l1/${name}.js`)),
 );
 const { RECORD, SLOT } = layout;
 const region = openRegion(buffer);
@@ -46,7 +46,8 @@ class BrokenReader extends L1Reader {
     return result;
   }
 }
-const reader = broken ? new BrokenReader(region) : new L1Reader(region);
+const reader = broken && broken !== 'near-blind' ? new BrokenReader(region) : new L1Reader(region);
+const row = ThreadRow.claim(region);
 
 const clock = performance.timeOrigin;
 const nowMs = () => clock + performance.now();
@@ -59,7 +60,9 @@ const random = (below) => {
 };
 const counts = { reads: 0, hits: 0, misses: 0, expired: 0, contended: 0, nearHits: 0, maxReadMs: 0, versions: 0 };
 const faults = [];
-const fault = (what, wallet) => {
+const kinds = { foreign: 0, torn: 0, stale: 0, expired: 0 };
+const fault = (kind, what, wallet) => {
+  kinds[kind]++;
   if (faults.length < 5) faults.push(`${what}: wallet ${wallet}`);
   Atomics.store(control, 1, 1);
 };
@@ -70,12 +73,12 @@ function judge(wallet, floor, removed) {
   const payload = new Uint32Array(reader.payload.buffer, reader.payload.byteOffset, reader.payloadBytes >>> 2);
   const version = reader.version;
   for (let i = 0; i < payload.length; i += 2) {
-    if (payload[i] !== wallet) return fault(`foreign payload (${payload[i]} at word ${i})`, wallet);
-    if (payload[i + 1] !== version) return fault(`torn payload (${payload[i + 1]} of version ${version})`, wallet);
+    if (payload[i] !== wallet) return fault('foreign', `foreign payload (${payload[i]} at word ${i})`, wallet);
+    if (payload[i + 1] !== version) return fault('torn', `torn payload (${payload[i + 1]} of version ${version})`, wallet);
   }
-  if (version < floor) return fault(`version ${version} after ${floor} was acknowledged`, wallet);
-  if (version <= removed) return fault(`version ${version} after its removal was acknowledged`, wallet);
-  if (reader.expiresAtMs <= judge.nowMs) return fault('expired', wallet);
+  if (version < floor) return fault('stale', `version ${version} after ${floor} was acknowledged`, wallet);
+  if (version <= removed) return fault('stale', `version ${version} after its removal was acknowledged`, wallet);
+  if (reader.expiresAtMs <= judge.nowMs) return fault('expired', 'expired', wallet);
 }
 
 Atomics.add(control, 2, 1);
@@ -90,9 +93,9 @@ while (Atomics.load(control, 0) === 0 && Atomics.load(control, 1) === 0) {
     const started = nowMs();
     judge.nowMs = started;
     const entry = near.get(wallet);
-    if (entry && entry.expiresAtMs > started && reader.stands(entry.slot, entry.slotVersion)) {
+    if (entry && entry.expiresAtMs > started && (broken === 'near-blind' || reader.stands(entry.slot, entry.slotVersion))) {
       counts.nearHits++;
-      if (entry.version < floor || entry.version <= removed) fault(`near cache: version ${entry.version} after ${Math.max(floor, removed)} was acknowledged`, wallet);
+      if (entry.version < floor || entry.version <= removed) fault('stale', `near cache: version ${entry.version} after ${Math.max(floor, removed)} was acknowledged`, wallet);
       if (random(100) < nearShare) continue;
     }
     const result = reader.read(key.set(`wallet-${wallet}`), started);
@@ -101,10 +104,12 @@ while (Atomics.load(control, 0) === 0 && Atomics.load(control, 1) === 0) {
     if (tookMs > counts.maxReadMs) counts.maxReadMs = tookMs;
     if (result === 'hit') {
       counts.hits++;
+      row.pushHit(reader.slot);
       judge(wallet, floor, removed);
       near.set(wallet, { slot: reader.slot, slotVersion: reader.slotVersion, version: reader.version, expiresAtMs: reader.expiresAtMs });
     } else if (result === 'miss') counts.misses++;
     else counts[result]++;
   }
 }
-parentPort.postMessage({ counts, faults });
+row.free();
+parentPort.postMessage({ counts, kinds, faults });
