@@ -101,6 +101,7 @@ export class History {
       const all = missing.map(async (wallet) => [wallet, await this.loader(deeds.get(wallet) as Deed, wallet, fails)] as const);
       // As one request for many would be: it ends when all is over.
       await Promise.allSettled(all);
+      for (const call of this.loaders) if (missing.some((wallet) => deeds.get(wallet)?.id === call.id)) call.end = ++this.moment;
       return new Map(await Promise.all(all));
     }));
     await Promise.all(wallets.map((wallet) => this.watch({ act: 'load-many', node, wallet, ...this.by(cache) }, async (deed) => {
