@@ -37,7 +37,7 @@ const policies = ['lru', 's3-fifo', 'w-tinylfu', 'adaptive'] as const;
 const readMs = minutes * 60_000 * READ_SHARE;
 for (let spentMs = 0, slice = 0; spentMs < readMs && !failed; slice++) {
   const runMs = Math.min(SLICE_MS, readMs - spentMs);
-  const report = await torture({ ...(slice % 4 === 3 ? large : small), runMs, seed: seed + slice * 1_000, policy: policies[slice % policies.length] });
+  const report = await torture({ ...(slice % 3 === 2 ? large : small), runMs, seed: seed + slice * 1_000, policy: policies[slice % policies.length] });
   spentMs += runMs;
   reports.push(report);
   for (const fault of report.faults) {
