@@ -3,17 +3,25 @@
  * the followed cache, whatever its policy, with the history that it has, and a change of mind costs misses one by one as the entries
  * differ (R. Subramanian, Y. Smaragdakis, G. Loh, "Adaptive Caches: Effective Shaping of Cache Behavior to Workloads", MICRO 2006).
  *
- * 5 bytes a slot, and the shadow caches.
+ * 9 bytes a slot, and the shadow caches.
  */
-import { ExpertChoice, EXPERTS } from './experts.ts';
+import { BY_SIZE, ExpertChoice, EXPERTS, EXPERTS_AND_SIZES, FIRST_EXPERT } from './experts.ts';
 import type { EvictionPolicy } from './policy.ts';
 import { ShadowCaches } from './shadow-caches.ts';
+
+/** Sizes are mixed from this variance on, relative to the square of their mean: half the mean as standard deviation. */
+const MIXED_SIZES = 0.25;
 
 export class ImitatingPolicy implements EvictionPolicy {
   readonly name = 'adaptive';
   private readonly shadows: ShadowCaches;
   private readonly hashes: Uint32Array;
+  private readonly bytesIn: Uint32Array;
   private readonly inUse: Uint8Array;
+  private residentBytes = 0;
+  /** The most that was resident in this epoch: what there is room for, where bytes are the bound. */
+  private peakBytes = 0;
+  private boundInBytes = false;
   private residents = 0;
   private readonly choice = new ExpertChoice();
   private full = false;
@@ -21,17 +29,21 @@ export class ImitatingPolicy implements EvictionPolicy {
 
   constructor(slotCount: number) {
     this.hashes = new Uint32Array(slotCount);
+    this.bytesIn = new Uint32Array(slotCount);
     this.inUse = new Uint8Array(slotCount);
-    this.shadows = new ShadowCaches(slotCount, EXPERTS);
+    this.shadows = new ShadowCaches(slotCount, EXPERTS_AND_SIZES);
     this.reset();
   }
 
   get bytes(): number {
-    return this.hashes.byteLength + this.inUse.byteLength + this.shadows.bytes;
+    return this.hashes.byteLength + this.bytesIn.byteLength + this.inUse.byteLength + this.shadows.bytes;
   }
 
-  inserted(slot: number, hash: number): void {
+  inserted(slot: number, hash: number, bytes: number): void {
     this.hashes[slot] = hash;
+    this.bytesIn[slot] = bytes;
+    this.residentBytes += bytes;
+    this.peakBytes = Math.max(this.peakBytes, this.residentBytes);
     this.inUse[slot] = 1;
     this.residents++;
     this.observe(slot);
@@ -44,18 +56,14 @@ export class ImitatingPolicy implements EvictionPolicy {
   removed(slot: number): void {
     this.inUse[slot] = 0;
     this.residents--;
+    this.residentBytes -= this.bytesIn[slot];
   }
 
   victim(): number {
     const { shadows, inUse, hashes } = this;
-    const { chosen } = this.choice;
     if (this.residents === 0) return -1;
-    if (!this.full) {
-      // How many entries there is room for is known from here on.
-      this.full = true;
-      shadows.resize(this.residents);
-      this.choice.start(this.residents);
-    }
+    if (!this.full) this.startComparing();
+    const { chosen } = this.choice;
     for (;;) {
       for (let slot = shadows.takeGivenUp(); slot >= 0; slot = shadows.takeGivenUp()) {
         if (inUse[slot] && !shadows.holds(chosen, hashes[slot])) return slot;
@@ -66,9 +74,8 @@ export class ImitatingPolicy implements EvictionPolicy {
         // The followed cache may hold what is no longer here, and the slot may be another key's by now.
         if (inUse[slot] && hashes[slot] === shadows.hashOf(record)) return slot;
       }
-      // One request may take the room of several entries (bytes): the shadows follow.
-      if (shadows.size <= this.residents - 1 || this.residents === 1) return this.anyNotHeld();
-      shadows.resize(this.residents - 1);
+      // One request may take the room of several entries: the followed cache goes ahead.
+      if (!shadows.evictFrom(chosen)) return this.anyInUse();
     }
   }
 
@@ -76,6 +83,8 @@ export class ImitatingPolicy implements EvictionPolicy {
     this.shadows.clear();
     this.inUse.fill(0);
     this.residents = 0;
+    this.residentBytes = 0;
+    this.peakBytes = 0;
     this.full = false;
     this.hand = 0;
     this.choice.reset();
@@ -90,25 +99,45 @@ export class ImitatingPolicy implements EvictionPolicy {
 
   private observe(slot: number): void {
     const { shadows, choice, inUse, hashes } = this;
-    shadows.access(hashes[slot], slot);
+    shadows.access(hashes[slot], slot, this.bytesIn[slot]);
     const before = choice.chosen;
     if (!choice.decide(shadows.misses, this.residents)) return;
-    shadows.resize(this.residents);
+    this.fitShadows();
     if (choice.chosen === before) return;
     shadows.follow(choice.chosen);
     for (let other = 0; other < inUse.length; other++) if (inUse[other] && !shadows.holds(choice.chosen, hashes[other])) shadows.giveUp(other);
   }
 
-  /** The followed cache holds fewer than are resident: there is such a slot. */
-  private anyNotHeld(): number {
-    const { inUse, hashes, shadows } = this;
-    let any = -1;
-    for (let turn = 0; turn < inUse.length; turn++) {
-      this.hand = this.hand + 1 >= inUse.length ? 0 : this.hand + 1;
-      if (!inUse[this.hand]) continue;
-      any = this.hand;
-      if (!shadows.holds(this.choice.chosen, hashes[any])) return any;
-    }
-    return any;
+  /** The first eviction: how much there is room for, and of what, is known from here on. */
+  private startComparing(): void {
+    this.full = true;
+    this.boundInBytes = this.residents < this.inUse.length;
+    if (!this.boundInBytes) this.shadows.keepOnly(EXPERTS.length);
+    this.fitShadows();
+    const first = this.boundInBytes && this.sizesDiffer() ? BY_SIZE : FIRST_EXPERT;
+    this.choice.start(this.residents, first);
+    this.shadows.follow(first);
+  }
+
+  /** With mixed sizes a policy that looks at them is ahead nearly always: no reason to start with another. */
+  private sizesDiffer(): boolean {
+    const { inUse, bytesIn, residents, residentBytes } = this;
+    let squares = 0;
+    for (let slot = 0; slot < inUse.length; slot++) if (inUse[slot]) squares += bytesIn[slot] ** 2;
+    return (squares * residents) / residentBytes ** 2 - 1 > MIXED_SIZES;
+  }
+
+  private fitShadows(): void {
+    if (this.boundInBytes) this.shadows.resize(this.inUse.length, this.peakBytes);
+    else this.shadows.resize(this.residents);
+    this.peakBytes = this.residentBytes;
+  }
+
+  /** The followed cache is empty: anything may go. */
+  private anyInUse(): number {
+    const { inUse } = this;
+    do this.hand = this.hand + 1 >= inUse.length ? 0 : this.hand + 1;
+    while (!inUse[this.hand]);
+    return this.hand;
   }
 }

@@ -74,7 +74,7 @@ export class MiniaturePolicy implements EvictionPolicy {
 
   private observe(slot: number, hash: number): void {
     if (Math.imul(hash, SAMPLE_FACTOR) >>> 0 >= this.sampleBelow) return;
-    this.shadows.access(hash, slot);
+    this.shadows.access(hash, slot, 1);
     const before = this.choice.chosen;
     if (!this.choice.decide(this.shadows.misses, this.shadows.size)) return;
     if (this.choice.chosen !== before) this.cache.turn(EXPERTS[this.choice.chosen]);

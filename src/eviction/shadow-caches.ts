@@ -4,13 +4,19 @@
  * USENIX ATC 2017). A hash that any of them holds is one record, found by one look-up for all; the record's number is its slot in each.
  *
  *   index    open addressing, record + 1; 0 = empty
- *   record   hash u32 │ tag i32 (the caller's) │ held u32: bit e = cache e holds it
+ *   record   hash u32 │ tag i32 (the caller's) │ bytes u32 │ held u32: bit e = cache e holds it
  *
  * Caches of one capacity hold much the same: there are RECORDS_AN_ENTRY records for each entry of capacity, and a newcomer that finds none
- * free makes every cache give up an entry early. A record takes 12 bytes, 8 to 16 of index, and 9 in each cache.
+ * free makes every cache give up an entry early. A record takes 16 bytes, 8 to 16 of index, and 9 in each cache (28 in that which looks at sizes).
  */
 import { FrequencySketch } from './frequency-sketch.ts';
+import { GdsfPolicy } from './gdsf.ts';
+import type { EvictionPolicy } from './policy.ts';
 import { TunableQueues, type Knobs } from './tunable.ts';
+
+/** What one of the caches runs: knobs, or the policy that looks at sizes. */
+export type Setting = Knobs | 'by size';
+type ShadowCache = EvictionPolicy & { readonly residents: number; readonly ownBytes: number };
 
 const RECORDS_AN_ENTRY = 3;
 
@@ -19,7 +25,12 @@ export class ShadowCaches {
   readonly misses: Float64Array;
   readonly maxEntries: number;
   private entries: number;
-  private readonly caches: TunableQueues[];
+  private readonly caches: ShadowCache[];
+  /** Only the first so many are fed. */
+  private active: number;
+  private maxBytes = Infinity;
+  private readonly usedBytes: Float64Array;
+  private readonly sizes: Uint32Array;
   private readonly sketch: FrequencySketch;
   private readonly hashes: Uint32Array;
   private readonly tags: Int32Array;
@@ -34,7 +45,7 @@ export class ShadowCaches {
   private givenTo = 0;
   private followed = -1;
 
-  constructor(maxEntries: number, settings: readonly Knobs[]) {
+  constructor(maxEntries: number, settings: readonly Setting[]) {
     const records = Math.min(settings.length, RECORDS_AN_ENTRY) * maxEntries + 1;
     this.maxEntries = maxEntries;
     this.entries = maxEntries;
@@ -44,7 +55,10 @@ export class ShadowCaches {
     this.tags = new Int32Array(records);
     this.held = new Uint32Array(records);
     const shared = { hashes: this.hashes, sketch: this.sketch };
-    this.caches = settings.map((knobs) => new TunableQueues(records, knobs, { ghostEntries: knobs.ghosts * maxEntries, shared }));
+    this.sizes = new Uint32Array(records);
+    this.usedBytes = new Float64Array(settings.length);
+    this.active = settings.length;
+    this.caches = settings.map((setting) => (setting === 'by size' ? new GdsfPolicy(records) : new TunableQueues(records, setting, { ghostEntries: setting.ghosts * maxEntries, shared })));
     this.index = new Int32Array(2 ** Math.ceil(Math.log2(records * 2)));
     this.indexMask = this.index.length - 1;
     this.free = new Int32Array(records);
@@ -53,24 +67,35 @@ export class ShadowCaches {
   }
 
   /** One request. `tag` is the caller's name for what holds the hash. */
-  access(hash: number, tag: number): void {
-    const { caches, held, misses } = this;
+  access(hash: number, tag: number, bytes: number): void {
+    const { caches, held, misses, usedBytes, active, maxBytes } = this;
     this.sketch.add(hash);
     let record = this.find(hash);
-    if (record < 0) record = this.add(hash);
+    if (record < 0) record = this.add(hash, bytes);
     this.tags[record] = tag;
     const mask = held[record];
-    for (let at = 0; at < caches.length; at++) {
+    const size = this.sizes[record];
+    for (let at = 0; at < active; at++) {
       const cache = caches[at];
       if (mask & (1 << at)) {
         cache.touched(record);
         continue;
       }
       misses[at]++;
-      while (cache.residents >= this.entries) this.evict(at);
-      cache.inserted(record, hash);
+      while (cache.residents >= this.entries || (usedBytes[at] + size > maxBytes && cache.residents > 0)) this.evict(at);
+      cache.inserted(record, hash, size);
+      usedBytes[at] += size;
       held[record] |= 1 << at;
     }
+  }
+
+  /** From now on only the first `count` caches are fed; the others forget what they hold. */
+  keepOnly(count: number): void {
+    for (let at = count; at < this.active; at++) {
+      while (this.caches[at].residents > 0) this.evict(at);
+      this.misses[at] = Infinity;
+    }
+    this.active = count;
   }
 
   /** From now on `takeGivenUp` tells what cache `at` gives up. */
@@ -114,16 +139,29 @@ export class ShadowCaches {
     return this.entries;
   }
 
-  /** How many entries each cache holds from now on: 1 to `maxEntries`. */
-  resize(entries: number): void {
+  /** How many entries, and bytes, each cache holds from now on: 1 to `maxEntries`, any number of bytes. */
+  resize(entries: number, bytes = Infinity): void {
     this.entries = Math.max(1, Math.min(this.maxEntries, entries));
-    for (let at = 0; at < this.caches.length; at++) while (this.caches[at].residents > this.entries) this.evict(at);
+    this.maxBytes = bytes;
+    for (let at = 0; at < this.active; at++) {
+      while (this.caches[at].residents > this.entries || (this.usedBytes[at] > bytes && this.caches[at].residents > 1)) this.evict(at);
+    }
+  }
+
+  /** Cache `at` gives up an entry before it must. @returns whether it had one */
+  evictFrom(at: number): boolean {
+    if (this.caches[at].residents === 0) return false;
+    this.evict(at);
+    return true;
   }
 
   clear(): void {
     for (const cache of this.caches) cache.reset();
     this.sketch.clear();
     this.misses.fill(0);
+    this.usedBytes.fill(0);
+    this.active = this.caches.length;
+    this.maxBytes = Infinity;
     this.held.fill(0);
     this.index.fill(0);
     for (let i = 0; i < this.free.length; i++) this.free[i] = this.free.length - 1 - i;
@@ -134,7 +172,7 @@ export class ShadowCaches {
 
   /** Bytes of all parts. */
   get bytes(): number {
-    const own = [this.hashes, this.tags, this.held, this.index, this.free, this.givenUp].reduce((sum, part) => sum + part.byteLength, 0);
+    const own = [this.hashes, this.tags, this.sizes, this.held, this.index, this.free, this.givenUp].reduce((sum, part) => sum + part.byteLength, 0);
     return this.caches.reduce((sum, cache) => sum + cache.ownBytes, own + this.sketch.bytes);
   }
 
@@ -150,6 +188,7 @@ export class ShadowCaches {
   private evict(at: number): void {
     const record = this.caches[at].victim();
     this.caches[at].removed(record);
+    this.usedBytes[at] -= this.sizes[record];
     if (at === this.followed) this.giveUp(this.tags[record]);
     if ((this.held[record] &= ~(1 << at)) === 0) this.drop(record);
   }
@@ -160,10 +199,11 @@ export class ShadowCaches {
     return -1;
   }
 
-  private add(hash: number): number {
-    while (this.freeCount === 0) for (let at = 0; at < this.caches.length; at++) if (this.caches[at].residents > 0) this.evict(at);
+  private add(hash: number, bytes: number): number {
+    while (this.freeCount === 0) for (let at = 0; at < this.active; at++) if (this.caches[at].residents > 0) this.evict(at);
     const record = this.free[--this.freeCount];
     this.hashes[record] = hash;
+    this.sizes[record] = Math.max(1, bytes);
     let cell = home(hash) & this.indexMask;
     while (this.index[cell] !== 0) cell = (cell + 1) & this.indexMask;
     this.index[cell] = record + 1;

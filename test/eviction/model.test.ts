@@ -1,8 +1,8 @@
 /** Each policy against a slow one of its kind, step by step, with its structure verified after every step. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GdsfPolicy } from '../../src/cli/simulate-gdsf.ts';
 import { hashOfId, replay } from '../../src/cli/simulate-replay.ts';
+import { GdsfPolicy } from '../../src/eviction/gdsf.ts';
 import { FrequencySketch } from '../../src/eviction/frequency-sketch.ts';
 import { POLICIES } from '../../src/eviction/index.ts';
 import { MiniaturePolicy } from '../../src/eviction/miniature.ts';

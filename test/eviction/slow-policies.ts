@@ -111,9 +111,10 @@ export class SlowWTinyLfu implements SlowPolicy {
   hit(key: number): void {
     this.frequencies.add(key);
     if (this.window.includes(key)) this.window = [key, ...this.window.filter((other) => other !== key)];
+    else if (this.protectedKeys.includes(key)) this.protectedKeys = [key, ...this.protectedKeys.filter((other) => other !== key)];
     else {
       this.probation = this.probation.filter((other) => other !== key);
-      this.protectedKeys = [key, ...this.protectedKeys.filter((other) => other !== key)];
+      this.protectedKeys.unshift(key);
       if (this.protectedKeys.length > 0.8 * (this.size - this.windowGoal)) this.probation.unshift(this.protectedKeys.pop() as number);
     }
   }

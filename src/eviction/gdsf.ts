@@ -1,9 +1,12 @@
 /**
  * Greedy-Dual-Size-Frequency (L. Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy", HP Labs
  * HPL-98-69, 1998): what goes has the least of `age at its last hit + hits / bytes`; the age is the priority of the last victim.
- * A yardstick of the simulator for mixed sizes: its heap costs O(log n) for every hit, so the engine does not have it.
+ * For caches bounded in bytes with mixed sizes. Its heap costs O(log n) for every hit: no policy of its own, but one of those that
+ * `adaptive` simulates, and a yardstick of the simulator.
+ *
+ * 28 bytes a slot.
  */
-import type { EvictionPolicy } from '../eviction/policy.ts';
+import type { EvictionPolicy } from './policy.ts';
 
 export class GdsfPolicy implements EvictionPolicy {
   readonly name = 'gdsf';
@@ -22,6 +25,14 @@ export class GdsfPolicy implements EvictionPolicy {
     this.priority = new Float64Array(slotCount);
     this.hits = new Uint32Array(slotCount);
     this.bytes = new Float64Array(slotCount);
+  }
+
+  get residents(): number {
+    return this.size;
+  }
+
+  get ownBytes(): number {
+    return [this.heap, this.placeOf, this.priority, this.hits, this.bytes].reduce((sum, part) => sum + part.byteLength, 0);
   }
 
   inserted(slot: number, _hash: number, bytes: number): void {

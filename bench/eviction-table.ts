@@ -1,0 +1,97 @@
+/**
+ * Which share of the gap between LRU and Belady's optimum does each policy close? The table of native-notes/eviction.md.
+ *
+ *   npx tsx bench/eviction-table.ts [most requests a trace]
+ *
+ * Needs the traces: PROFILECACHE_DATA, or ../shared/data beside the repository, with traces/NAME.u32.gz. What is left out is named.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nextUses, optimum } from '../src/cli/simulate-optimum.ts';
+import { replay, type Trace } from '../src/cli/simulate-replay.ts';
+import { readTrace } from '../src/cli/simulate-trace.ts';
+import { MiniaturePolicy } from '../src/eviction/miniature.ts';
+import { POLICIES } from '../src/eviction/index.ts';
+import type { PolicyFactory } from '../src/eviction/policy.ts';
+import { S3FifoPolicy } from '../src/eviction/s3-fifo.ts';
+import { WTinyLfuPolicy } from '../src/eviction/w-tinylfu.ts';
+
+/** Parameters were tried on these ... */
+const TUNE = ['lirs-cpp', 'lirs-multi1', 'lirs-2pools', 'c2k-web12', 'adaptsize-req', 'arc-oltp', 'tcb-1326', 'tcb-6579', 'web-apache', 'syn-scan', 'cdn-tc0'];
+/** ... and not on these alone. */
+const HOLD_OUT = ['lirs-gli', 'lirs-multi3', 'lirs-sprite', 'lirs-loop', 'c2k-orm-busy', 'corda-vault', 'arc-p3', 'cp-io', 'tcb-3300', 'git-redisson', 'syn-zipf10', 'syn-drift', 'pumpfun'];
+const SHARES = [0.001, 0.01, 0.05, 0.1, 0.25];
+const FIXED_ENTRIES = 5_000;
+const MIN_ENTRIES = 50;
+/** Cells where LRU is this near to the optimum say nothing about gaps; they count for losses. */
+const MIN_GAP = 0.002;
+const MINIATURE_FROM = 2_048;
+
+const policies: Record<string, PolicyFactory> = {
+  adaptive: POLICIES.adaptive,
+  'adaptive, miniature above 2,048': (slots) => (slots > MINIATURE_FROM ? new MiniaturePolicy(slots, MINIATURE_FROM) : POLICIES.adaptive(slots)),
+  's3-fifo': POLICIES['s3-fifo'],
+  's3-fifo, small 20 %': (slots) => new S3FifoPolicy(slots, { smallShare: 0.2 }),
+  's3-fifo, ghosts 3': (slots) => new S3FifoPolicy(slots, { ghosts: 3 }),
+  's3-fifo, one hit': (slots) => new S3FifoPolicy(slots, { promoteAt: 1 }),
+  'clock, two bits': (slots) => new S3FifoPolicy(slots, { smallShare: 0 }),
+  'w-tinylfu': POLICIES['w-tinylfu'],
+  'w-tinylfu, window 20 %': (slots) => new WTinyLfuPolicy(slots, { windowShare: 0.2 }),
+};
+
+interface Row { cell: string; size: number; vsLru: number; gap: number | undefined; ns: number }
+
+const data = process.env.PROFILECACHE_DATA ?? fileURLToPath(new URL('../../shared/data', import.meta.url));
+const most = Number(process.argv[2] ?? Infinity);
+
+async function load(name: string): Promise<Trace | undefined> {
+  const path = name === 'pumpfun' ? join(data, 'pumpfun-wallet-access-2024-09-24.csv.gz') : join(data, 'traces', `${name}.u32.gz`);
+  if (!existsSync(path)) return void console.log(`left out, not there: ${name}`);
+  const trace = await readTrace({ path, ...(name === 'pumpfun' ? { format: 'csv', column: 'wallet' } : {}) });
+  if (trace.ids.length <= most) return trace;
+  const ids = trace.ids.subarray(0, most);
+  return { ids, uniqueKeys: ids.reduce((max, id) => Math.max(max, id), 0) + 1 };
+}
+
+async function cellsOf(names: readonly string[]): Promise<Map<string, Row[]>> {
+  const rows = new Map(Object.keys(policies).map((name) => [name, [] as Row[]]));
+  for (const name of names) {
+    const trace = await load(name);
+    if (trace === undefined) continue;
+    const next = nextUses(trace);
+    for (const entries of new Set([...SHARES.map((share) => Math.floor(share * trace.uniqueKeys)), FIXED_ENTRIES])) {
+      if (entries < MIN_ENTRIES || entries >= trace.uniqueKeys) continue;
+      const lru = replay(trace, POLICIES.lru, { entries }).misses;
+      const best = optimum(trace, next, { entries }).misses;
+      for (const [policy, make] of Object.entries(policies)) {
+        const { misses, nsPerRequest } = replay(trace, make, { entries });
+        rows.get(policy)?.push({ cell: `${name}@${entries}`, size: entries, vsLru: misses / lru - 1, gap: lru - best < MIN_GAP * lru ? undefined : (lru - misses) / (lru - best), ns: nsPerRequest });
+      }
+    }
+  }
+  return rows;
+}
+
+const percent = (share: number) => (share * 100).toFixed(1);
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function print(title: string, rows: Map<string, Row[]>): void {
+  console.log(`\n${title}\n| policy | cells | gap closed, mean | median | 10th percentile | > 1 % worse | > 5 % worse | worst cell | ns a request |\n|---|---|---|---|---|---|---|---|---|`);
+  for (const [policy, cells] of rows) {
+    const gaps = cells.flatMap(({ gap }) => (gap === undefined ? [] : [gap])).sort((a, b) => a - b);
+    if (gaps.length === 0) continue;
+    const worst = cells.reduce((a, b) => (a.vsLru > b.vsLru ? a : b));
+    const over = (limit: number) => cells.filter(({ vsLru }) => vsLru > limit).length;
+    console.log(`| ${policy} | ${cells.length} | ${percent(mean(gaps))} | ${percent(gaps[gaps.length >> 1])} | ${percent(gaps[Math.floor(gaps.length / 10)])} | ${over(0.01)} | ${over(0.05)} | ${worst.vsLru > 0 ? '+' : ''}${percent(worst.vsLru)} ${worst.cell} | ${mean(cells.map(({ ns }) => ns)).toFixed(0)} |`);
+  }
+}
+
+const [tune, holdOut] = [await cellsOf(TUNE), await cellsOf(HOLD_OUT)];
+const joined = new Map([...tune].map(([policy, rows]) => [policy, [...rows, ...(holdOut.get(policy) ?? [])]]));
+const upTo = (rows: Map<string, Row[]>, from: number, to: number) => new Map([...rows].map(([policy, cells]) => [policy, cells.filter(({ size }) => size >= from && size < to)]));
+print('Tuned on', tune);
+print('Held out', holdOut);
+print('All', joined);
+print('Held out, caches of 5,000 entries and fewer', upTo(holdOut, 0, FIXED_ENTRIES + 1));
+print('All, caches of more than 5,000 entries', upTo(joined, FIXED_ENTRIES + 1, Infinity));
