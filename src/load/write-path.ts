@@ -124,13 +124,14 @@ export class WritePath {
   async clear(): Promise<void> {
     const version = this.versions.next();
     this.l1.clear(version);
-    this.queue.dropUpTo(version);
-    this.clearedAt = version;
     if (this.sink === undefined) return;
     // What is on its way would arrive in an L2 that has been emptied.
     await Promise.allSettled(this.underWay);
     const event = this.eventText('cleared', '', version);
     await this.sink.clear(version, event);
+    // Not before: had L2 not been emptied, the invalidations that wait would still be needed.
+    this.clearedAt = version;
+    this.queue.dropUpTo(version);
     if (event !== undefined) this.row.count(COUNTER.eventsPublished);
     this.structures?.forgetStored();
   }

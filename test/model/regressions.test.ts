@@ -221,6 +221,15 @@ test('clear: what was on its way to L2 is not there afterwards', async () => {
   expect(s.world.l2.row('A')).toBeUndefined();
 });
 
+test('2: a clear that fails calls off no invalidation that waits in the queue', async () => {
+  const s = set({ fates: ['ok', 'request-lost', 'request-lost'] });
+  await s.finish(s.history.update(0, s.cache(0), 'A'));
+  await s.finish(s.history.invalidate(0, s.cache(0), 'A'));
+  await s.finish(s.history.clear(0, s.cache(0)));
+  expect(s.last().error).toBeDefined();
+  expect(await s.answers()).toEqual([0, 0]);
+});
+
 test('a wallet is let go when a newer write has settled the one that waited', async () => {
   const s = set({ fates: ['reply-lost'] });
   await s.finish(s.history.invalidate(0, s.cache(0), 'A'));

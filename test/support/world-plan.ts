@@ -25,6 +25,7 @@ export interface Plan {
   fates: Fate[];
   zombies: boolean;
   maxProfiles: number;
+  remembersClear: boolean;
   hurry: number;
   messageHops: number;
   replyHops: number;
@@ -69,6 +70,7 @@ export function plans(weather: Weather): fc.Arbitrary<Plan> {
     fates: fc.array(fc.constantFrom(...weather.fates), { maxLength: weather.maxFates }),
     zombies: fc.boolean(),
     maxProfiles: fc.constantFrom(1, 8),
+    remembersClear: fc.boolean(),
     hurry: fc.constantFrom(...weather.hurries),
     messageHops: fc.constantFrom(...(weather.slowMessages ? [8] : [1, 1, 8])),
     replyHops: fc.constantFrom(...(weather.slowReplies ? [6] : [1, 1, 6])),
