@@ -14,11 +14,7 @@ if (missing !== undefined) {
   process.exit(1);
 }
 
-function resultText({ fault, exhaustive, hashFactor }: Checked): string {
-  if (fault !== undefined) return fault;
-  if (exhaustive) return '0 errors, exhaustive';
-  return hashFactor === undefined ? '0 errors, NOT completed' : `0 errors, bitstate, hash factor ${hashFactor.toFixed(0)}`;
-}
+const resultText = ({ fault, exhaustive }: Checked) => fault ?? (exhaustive ? '0 errors, exhaustive' : '0 errors, NOT completed');
 
 console.log(environmentText());
 let wrong = 0;

@@ -11,14 +11,12 @@ export interface Variant {
   /** The fault that must be found; absent: there must be none. */
   readonly fault?: Fault;
   readonly why: string;
-  /** Too large for memory: bits for states, so a part may stay unseen. */
-  readonly bitstate?: boolean;
 }
 
 export const CORRECT: readonly Variant[] = [
   { model: 'slot', name: 'one reader, 4 changes', defines: ['OPS=4'], why: 'put, update, removal, move, reuse by another wallet and elsewhere; near cache' },
   { model: 'slot', name: 'two readers of two wallets', defines: ['NR=2', 'OPS=2', 'TRIES=1'], why: 'readers do not disturb each other' },
-  { model: 'slot', name: 'two readers, 3 changes', defines: ['NR=2', 'OPS=3', 'TRIES=1'], why: 'as above, longer', bitstate: true },
+  { model: 'slot', name: 'two readers, 3 changes, one read', defines: ['NR=2', 'OPS=3', 'READS=1', 'TRIES=1'], why: 'as above, more reuse' },
   { model: 'slot', name: 'payload in place', defines: ['INPLACE'], why: 'the simplest seqlock, for comparison' },
   { model: 'slot', name: 'owner dies at any step', defines: ['CRASH'], why: 'readers end; what they accept is right' },
   { model: 'slot', name: 'dies, repaired by the next owner', defines: ['CRASH', 'REPAIR', 'OPS=2'], why: 'extension: empty, raise version, even. The cache has no takeover' },
