@@ -3,12 +3,17 @@
  * the followed cache, whatever its policy, with the history that it has, and a change of mind costs misses one by one as the entries
  * differ (R. Subramanian, Y. Smaragdakis, G. Loh, "Adaptive Caches: Effective Shaping of Cache Behavior to Workloads", MICRO 2006).
  *
+ * A hit is written down, and shown to the shadow caches when something is next inserted or evicted: on a hit this costs a store, and what
+ * simulating costs is paid by misses, which cost far more anyway. Between two of them MAX_PENDING_HITS are remembered, others are lost: a cache
+ * that misses so seldom has nothing to learn from them.
+ *
  * 9 bytes a slot, and the shadow caches.
  */
 import { BY_SIZE, ExpertChoice, EXPERTS, EXPERTS_AND_SIZES, FIRST_EXPERT } from './experts.ts';
 import type { EvictionPolicy } from './policy.ts';
 import { ShadowCaches } from './shadow-caches.ts';
 
+const MAX_PENDING_HITS = 1_024;
 /** Sizes are mixed from this variance on, relative to the square of their mean: half the mean as standard deviation. */
 const MIXED_SIZES = 0.25;
 
@@ -26,6 +31,8 @@ export class ImitatingPolicy implements EvictionPolicy {
   private readonly choice = new ExpertChoice();
   private full = false;
   private hand = 0;
+  private readonly pending = new Int32Array(MAX_PENDING_HITS);
+  private pendingCount = 0;
 
   constructor(slotCount: number) {
     this.hashes = new Uint32Array(slotCount);
@@ -40,6 +47,7 @@ export class ImitatingPolicy implements EvictionPolicy {
   }
 
   inserted(slot: number, hash: number, bytes: number): void {
+    this.showHits();
     this.hashes[slot] = hash;
     this.bytesIn[slot] = bytes;
     this.residentBytes += bytes;
@@ -50,7 +58,7 @@ export class ImitatingPolicy implements EvictionPolicy {
   }
 
   touched(slot: number): void {
-    this.observe(slot);
+    if (this.pendingCount < MAX_PENDING_HITS) this.pending[this.pendingCount++] = slot;
   }
 
   removed(slot: number): void {
@@ -62,6 +70,7 @@ export class ImitatingPolicy implements EvictionPolicy {
   victim(): number {
     const { shadows, inUse, hashes } = this;
     if (this.residents === 0) return -1;
+    this.showHits();
     if (!this.full) this.startComparing();
     const { chosen } = this.choice;
     for (;;) {
@@ -85,6 +94,7 @@ export class ImitatingPolicy implements EvictionPolicy {
     this.residents = 0;
     this.residentBytes = 0;
     this.peakBytes = 0;
+    this.pendingCount = 0;
     this.full = false;
     this.hand = 0;
     this.choice.reset();
@@ -95,6 +105,13 @@ export class ImitatingPolicy implements EvictionPolicy {
     this.shadows.verify();
     if (resident.size !== this.residents) throw new Error(`${this.name}: counts ${this.residents} entries, ${resident.size} are resident`);
     for (let slot = 0; slot < this.inUse.length; slot++) if ((this.inUse[slot] === 1) !== resident.has(slot)) throw new Error(`${this.name}: slot ${slot} is ${resident.has(slot) ? '' : 'not '}resident but marked otherwise`);
+  }
+
+  /** Before a slot is given to another key: what was removed meanwhile is passed over. */
+  private showHits(): void {
+    const count = this.pendingCount;
+    this.pendingCount = 0;
+    for (let i = 0; i < count; i++) if (this.inUse[this.pending[i]]) this.observe(this.pending[i]);
   }
 
   private observe(slot: number): void {
