@@ -28,6 +28,8 @@ export interface Deed {
 export interface LoaderCall {
   id: number;
   node: number;
+  /** Its end is known to the owner when the message has arrived, later than to its caller. */
+  attached: boolean;
   wallet: string;
   begin: number;
   end?: number;
@@ -115,7 +117,7 @@ export class History {
   }
 
   private async loader(deed: Deed, wallet: string, fails: boolean): Promise<Numbered> {
-    const call: LoaderCall = { id: ++this.lastId, node: deed.node, wallet, begin: ++this.moment };
+    const call: LoaderCall = { id: ++this.lastId, node: deed.node, attached: deed.attached, wallet, begin: ++this.moment };
     deed.id = call.id;
     this.loaders.push(call);
     await this.world.order.wait(`n${deed.node} loader ${wallet} returns #${call.id}`);
@@ -251,7 +253,7 @@ function judgeError(deed: Deed, loaders: LoaderCall[], breaches: string[]): void
   const loader = /^loader (\d+)$/.exec(text);
   if (loader !== null && (deed.act === 'load' || deed.act === 'load-many')) {
     const call = loaders.find(({ id }) => id === Number(loader[1]));
-    if (call !== undefined && (call.end as number) >= deed.begin) return;
+    if (call !== undefined && (call.attached || (call.end as number) >= deed.begin)) return;
     breaches.push(`10: ${show(deed)} failed with "${text}", which had failed before it began`);
     return;
   }

@@ -35,6 +35,9 @@ export interface Weather {
   /** Weights of what callers do. */
   acts: Partial<Record<Step['do'], number>>;
   skews: readonly number[];
+  /** In the place of `skews`: that of each process. */
+  skewsByNode?: readonly number[];
+  onlyA?: boolean;
   calendarSteps: readonly number[];
   fates: readonly Fate[];
   maxFates: number;
@@ -50,7 +53,7 @@ export interface Weather {
 const WALLETS = ['A', 'B'];
 
 export function plans(weather: Weather): fc.Arbitrary<Plan> {
-  const wallet = fc.oneof({ weight: 4, arbitrary: fc.constant('A') }, { weight: 1, arbitrary: fc.constant('B') });
+  const wallet = fc.oneof({ weight: 4, arbitrary: fc.constant('A') }, { weight: weather.onlyA === true ? 0 : 1, arbitrary: fc.constant('B') });
   const stepOf = (act: Step['do']): fc.Arbitrary<Step> => {
     if (act === 'load') return fc.record({ do: fc.constant(act), wallet, fails: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }) });
     if (act === 'load-many') return fc.record({ do: fc.constant(act), fails: fc.boolean() });
@@ -65,7 +68,7 @@ export function plans(weather: Weather): fc.Arbitrary<Plan> {
   });
   return fc.record({
     callers: fc.array(caller, { minLength: weather.fewestCallers ?? 1, maxLength: 3 }),
-    skewsMs: fc.tuple(...Array.from({ length: weather.nodes }, () => fc.constantFrom(...weather.skews))),
+    skewsMs: weather.skewsByNode !== undefined ? fc.constant([...weather.skewsByNode]) : fc.tuple(...Array.from({ length: weather.nodes }, () => fc.constantFrom(...weather.skews))),
     calendarStepMs: fc.constantFrom(...weather.calendarSteps),
     fates: fc.array(fc.constantFrom(...weather.fates), { maxLength: weather.maxFates }),
     zombies: fc.boolean(),
