@@ -1,7 +1,7 @@
 /**
  * Which share of the gap between LRU and Belady's optimum does each policy close? The table of native-notes/eviction.md.
  *
- *   npx tsx bench/eviction-table.ts [most requests a trace]
+ *   npx tsx bench/eviction-table.ts [most requests a trace] [start of the names of the policies]
  *
  * Needs the traces: PROFILECACHE_DATA, or ../shared/data beside the repository, with traces/NAME.u32.gz. What is left out is named.
  */
@@ -28,7 +28,8 @@ const MIN_ENTRIES = 50;
 const MIN_GAP = 0.002;
 const MINIATURE_FROM = 2_048;
 
-const policies: Record<string, PolicyFactory> = {
+const wanted = process.argv[3] ?? '';
+const policies: Record<string, PolicyFactory> = Object.fromEntries(Object.entries<PolicyFactory>({
   adaptive: POLICIES.adaptive,
   'adaptive, miniature above 2,048': (slots) => (slots > MINIATURE_FROM ? new MiniaturePolicy(slots, MINIATURE_FROM) : POLICIES.adaptive(slots)),
   's3-fifo': POLICIES['s3-fifo'],
@@ -38,7 +39,7 @@ const policies: Record<string, PolicyFactory> = {
   'clock, two bits': (slots) => new S3FifoPolicy(slots, { smallShare: 0 }),
   'w-tinylfu': POLICIES['w-tinylfu'],
   'w-tinylfu, window 20 %': (slots) => new WTinyLfuPolicy(slots, { windowShare: 0.2 }),
-};
+}).filter(([name]) => name.startsWith(wanted)));
 
 interface Row { cell: string; size: number; vsLru: number; gap: number | undefined; ns: number }
 

@@ -1,7 +1,7 @@
 /** Settings that `adaptive` chooses among, and when it takes another. */
 import type { Knobs } from './tunable.ts';
 
-/** Each is best somewhere, by native-notes/eviction.md; the last is where every cache starts. */
+/** Each is best somewhere, by native-notes/eviction.md. */
 export const EXPERTS: readonly Knobs[] = [
   // Most workloads.
   { name: 's3-fifo', smallShare: 0.1, admission: 1, ghosts: 2, main: 'clock' },
@@ -19,8 +19,8 @@ export const EXPERTS: readonly Knobs[] = [
 export const EXPERTS_AND_SIZES = [...EXPERTS, 'by size'] as const;
 export const BY_SIZE = EXPERTS.length;
 
-/** Until there is evidence: a cache that has hardly been full must not lose against LRU. */
-export const FIRST_EXPERT = EXPERTS.length - 1;
+/** Until there is evidence: near to LRU where recency rules, and ahead of it nearly everywhere else. */
+export const FIRST_EXPERT = 1;
 
 /** Requests between two choices, for each entry of the caches compared. */
 const EPOCH = 2;
