@@ -9,7 +9,7 @@ export const EXIT_HELP = `Exit codes:
   1    failed, or the wallet is not there (get), or nothing runs (cluster status)
   2    the command line is wrong
   3    L2 cannot be reached, refused us, or cannot write
-  4    bad input: the trades or the list of wallets
+  4    bad input: the trades, the list of wallets or the trace
   130  stopped by Ctrl-C or SIGTERM, after what was in flight had been finished`;
 
 export function exitCodeOf(code: ErrorCode): ExitCode {
@@ -27,6 +27,7 @@ export function exitCodeOf(code: ErrorCode): ExitCode {
     case 'ERR_TRADES_FILE':
     case 'ERR_TRADES_FORMAT':
     case 'ERR_WALLETS_FILE':
+    case 'ERR_TRACE':
       return EXIT.trades;
     case 'ERR_ABORTED':
       return EXIT.stopped;

@@ -13,6 +13,7 @@ import { addStatsCommand } from './commands/stats.ts';
 import { addWatchCommand } from './commands/watch.ts';
 import { EXIT_HELP } from './exit-codes.ts';
 import type { Shell } from './shell.ts';
+import { registerSimulate } from './simulate.ts';
 
 const EXAMPLES = `Examples:
   $ profilecache demo                                            see it work, on sample trades
@@ -48,6 +49,7 @@ export function makeProgram(shell: Shell): Command {
   addStatsCommand(program, shell);
   addWatchCommand(program, shell);
   addSampleTradesCommand(program, shell);
+  registerSimulate(program, shell);
   addClusterCommand(program, shell);
   addDemoCommand(program, shell);
   addHelpCommand(program);
