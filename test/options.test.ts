@@ -96,6 +96,19 @@ describe('no option is ignored', () => {
     expect(l1Size).toBeGreaterThan(30);
   });
 
+  test('l1.eviction: a scan empties lru of its hot entries, and spares those of s3-fifo', async () => {
+    const survivors: Record<string, number> = {};
+    for (const eviction of ['lru', 's3-fifo'] as const) {
+      const cache = await openCache({ l2: 'none:', l1: { maxProfiles: 100, eviction } });
+      const hot = Array.from({ length: 20 }, (_, i) => `hot-${i}`);
+      for (const wallet of hot) await cache.updateProfile(wallet, { n: 1 });
+      for (let round = 0; round < 3; round++) for (const wallet of hot) cache.getProfileSync(wallet);
+      for (let i = 0; i < 300; i++) await cache.updateProfile(`scan-${i}`, { n: i });
+      survivors[eviction] = hot.filter((wallet) => cache.getEntry(wallet) !== undefined).length;
+    }
+    expect(survivors).toEqual({ lru: 0, 's3-fifo': 20 });
+  });
+
   test('l1.nearProfiles: 0 decodes at every hit, 1 keeps one', async () => {
     for (const [nearProfiles, decodes] of [[0, 6], [1, 4], [2, 2]]) {
       const cache = await openCache({ l2: 'none:', l1: { nearProfiles } });
