@@ -135,7 +135,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     } catch (error) {
       return Promise.reject(error);
     }
-    return orAborted(this.#readL2(wallet), options?.signal) as Promise<P | undefined>;
+    return orAborted(() => this.#readL2(wallet), options?.signal) as Promise<P | undefined>;
   }
 
   /** What L1 knows of the wallet; neither counts nor touches. @throws ERR_WALLET */
@@ -150,7 +150,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   async bulkPrefetch(wallets: Iterable<string>, options?: ReadOptions): Promise<Map<string, P>> {
     this.#mustBeOpen();
     const asked = this.#unique(wallets);
-    return orAborted(this.#readMany(asked), options?.signal) as Promise<Map<string, P>>;
+    return orAborted(() => this.#readMany(asked), options?.signal) as Promise<Map<string, P>>;
   }
 
   /**
@@ -160,7 +160,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   async warm(wallets: Iterable<string>, options?: ReadOptions & { onProgress?: (done: number, total: number) => void }): Promise<{ promoted: number; missing: number }> {
     this.#mustBeOpen();
     const asked = this.#unique(wallets);
-    return orAborted(this.#warm(asked, options), options?.signal);
+    return orAborted(() => this.#warm(asked, options), options?.signal);
   }
 
   /**
@@ -224,7 +224,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     const cached = this.#thread.get(wallet);
     if (cached !== undefined) return cached as P;
     this.#ttlMs(options?.ttlSeconds);
-    return orAborted(this.#loading.one(wallet, loader, options?.ttlSeconds), options?.signal) as Promise<P>;
+    return orAborted(() => this.#loading.one(wallet, loader, options?.ttlSeconds), options?.signal) as Promise<P>;
   }
 
   /**
@@ -242,7 +242,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
       const loaded = await this.#loading.many(missing, loadMissing, options?.ttlSeconds);
       return inOrder(asked, (wallet) => found.get(wallet) ?? loaded.get(wallet));
     };
-    return orAborted(work(), options?.signal) as Promise<Map<string, P>>;
+    return orAborted(work, options?.signal) as Promise<Map<string, P>>;
   }
 
   /** Removes the wallet from both tiers. When this resolves, no thread of this process returns the old profile any more. */

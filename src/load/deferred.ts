@@ -25,12 +25,11 @@ export function abortError(signal: AbortSignal): ProfileCacheError {
 }
 
 /** Leaves when the signal fires; the work goes on for its other waiters. */
-export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function orAborted<T>(begin: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  // Who has left already begins nothing.
+  if (signal?.aborted) return Promise.reject(abortError(signal));
+  const work = begin();
   if (signal === undefined) return work;
-  if (signal.aborted) {
-    work.catch(() => {});
-    return Promise.reject(abortError(signal));
-  }
   return new Promise<T>((resolve, reject) => {
     const leave = () => reject(abortError(signal));
     signal.addEventListener('abort', leave, { once: true });

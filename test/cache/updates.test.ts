@@ -124,5 +124,7 @@ describe('AbortSignal', () => {
     for (const read of [cache.getProfile('w', { signal }), cache.bulkPrefetch(['w'], { signal }), cache.warm(['w'], { signal }), cache.getOrLoad('w', () => ({}), { signal }), cache.getOrLoadMany(['w'], () => [], { signal })]) {
       await expect(read).rejects.toMatchObject({ code: 'ERR_ABORTED' });
     }
+    // Nothing was begun for a caller who had left before he came.
+    expect(cache.getStats()).toMatchObject({ loads: 0, misses: 0 });
   });
 });
