@@ -10,9 +10,8 @@ import { median, min, pairRatios, percent, ratioText, three } from './support/st
 const { ProfileCodec } = await built<typeof import('../src/codec/profile-codec.ts')>('codec/profile-codec');
 const { StructureTables } = await built<typeof import('../src/codec/structure-tables.ts')>('codec/structure-tables');
 const { probe } = await built<typeof import('../src/l1/index-cells.ts')>('l1/index-cells');
-const { SLOT } = await built<typeof import('../src/l1/layout.ts')>('l1/layout');
 const { L1Reader } = await built<typeof import('../src/l1/reader.ts')>('l1/reader');
-const { recordHasKey } = await built<typeof import('../src/l1/record.ts')>('l1/record');
+const { recordHasKey, recordOfSlot } = await built<typeof import('../src/l1/record.ts')>('l1/record');
 const { openRegion } = await built<typeof import('../src/l1/region.ts')>('l1/region');
 const { readSchemas } = await built<typeof import('../src/l1/schema-log.ts')>('l1/schema-log');
 // Assertions need a declared type.
@@ -45,7 +44,7 @@ function steps(cache: ProfileCache<BenchProfile>): Variant[] {
   const reader = new L1Reader(region);
   const key = new walletKeys.WalletKey(region.hashKey0, region.hashKey1);
   const farMs = systemClock.monotonicMs();
-  const matches = (slot: number) => recordHasKey(region, region.arenaStart + (region.u32[region.slotsStart / 4 + slot * SLOT.words + SLOT.offset] - 1) * 8, key);
+  const matches = (slot: number) => recordHasKey(region, recordOfSlot(region, slot), key);
   const payloads = fleet.wallets.map((wallet, i) => {
     must(reader.read(key.set(wallet), farMs) === 'hit', `${wallet} is not resident`);
     const raw = Buffer.from(reader.payload.subarray(0, reader.payloadBytes));

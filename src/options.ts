@@ -16,7 +16,7 @@ const l1Schema = z.strictObject({
   /** Most profiles resident at once. */
   maxProfiles: count(1, 16_000_000).default(5_000),
   /** Bytes of the arena: record headers, keys and payloads together never exceed it. */
-  maxBytes: count(16 * KIB, 32 * GIB).default(64 * MIB),
+  maxBytes: count(16 * KIB, 16 * GIB).default(64 * MIB),
   /** Which entry goes when L1 is full. `lru` is exact for the thread that owns the cache. */
   eviction: z.enum(['lru', 's3-fifo', 'w-tinylfu', 'adaptive']).default('lru'),
   /** Decoded profiles that each thread keeps at hand; 0 turns the near cache off. */

@@ -10,7 +10,7 @@
  * Owner only. The tables here are private to the owner; all that readers see is the records and the slots' offsets.
  */
 import { HEADER, SLOT } from './layout.ts';
-import { recordSize, recordSlot } from './record.ts';
+import { offsetOfRecord, recordSize, recordSlot } from './record.ts';
 import type { Region } from './region.ts';
 import { beginChange, endChange } from './seqlock.ts';
 
@@ -60,7 +60,7 @@ export class Arena {
   }
 
   /**
-   * Room for a record of `bytes` (a multiple of 8), as an offset in the region; or -1 when nothing can be compacted: the caller
+   * Room for a record of `bytes` (a multiple of RECORD_ALIGN_BYTES), as an offset in the region; or -1 when nothing can be compacted: the caller
    * evicts an entry and asks again.
    */
   allocate(bytes: number): number {
@@ -173,7 +173,7 @@ export class Arena {
 
   private isLive(at: number): boolean {
     const slot = recordSlot(this.region, at);
-    return this.region.u32[this.slotWords(slot) + SLOT.offset] === (at - this.region.arenaStart) / 8 + 1;
+    return this.region.u32[this.slotWords(slot) + SLOT.offset] === offsetOfRecord(this.region, at);
   }
 
   private move(from: number, bytes: number): void {
@@ -186,7 +186,7 @@ export class Arena {
     region.u8.copyWithin(to, from, from + bytes);
     const words = this.slotWords(recordSlot(region, from));
     beginChange(region.i32, words);
-    Atomics.store(region.u32, words + SLOT.offset, (to - region.arenaStart) / 8 + 1);
+    Atomics.store(region.u32, words + SLOT.offset, offsetOfRecord(region, to));
     endChange(region.i32, words);
     this.live[this.survivors] += bytes;
     this.live[this.victim] -= bytes;

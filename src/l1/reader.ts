@@ -2,7 +2,7 @@
 import { MAX_READ_TRIES, closeRead, openRead } from './seqlock.ts';
 import { probe } from './index-cells.ts';
 import { HEADER, RECORD, SLOT } from './layout.ts';
-import { recordCreatedAtMs, recordExpiresAtMs, recordHasKey, recordKeyBytes, recordPayloadBytes, recordSchemaId, recordVersion } from './record.ts';
+import { recordAtOffset, recordCreatedAtMs, recordExpiresAtMs, recordHasKey, recordKeyBytes, recordPayloadBytes, recordSchemaId, recordVersion } from './record.ts';
 import type { Region } from './region.ts';
 import type { WalletKey } from './wallet-key.ts';
 
@@ -79,7 +79,7 @@ export class L1Reader {
         if (closeRead(region.i32, words, seq)) return false;
         continue;
       }
-      const at = region.arenaStart + (offset - 1) * 8;
+      const at = recordAtOffset(region, offset);
       if (at + RECORD.headerBytes > region.regionBytes) continue;
       const keyBytes = recordKeyBytes(region, at);
       const payloadBytes = recordPayloadBytes(region, at);

@@ -1,40 +1,61 @@
 /** Reading and writing one record of the arena. `at` is its byte offset in the region. */
 import { tailMask } from './hash.ts';
-import { RECORD, recordBytes } from './layout.ts';
+import { RECORD, RECORD_ALIGN_BYTES, SLOT, SLOT_BITS, VERSION_HIGH_BITS, recordBytes } from './layout.ts';
 import type { Region } from './region.ts';
+import { schemaIdOf } from './schema-ids.ts';
 import type { WalletKey } from './wallet-key.ts';
 
 export interface RecordMeta {
   schemaId: number;
-  /** Version stamp of the profile (src/load/version.ts). */
+  /** Version stamp of the profile (src/load/version.ts): a safe integer, 0 or above. */
   version: number;
-  /** On the monotonic clock. */
+  /** On the monotonic clock. Kept in whole milliseconds, rounded down: early by less than one, never late. */
   expiresAtMs: number;
-  /** On the calendar. */
+  /** On the calendar, kept in whole milliseconds. */
   createdAtMs: number;
 }
 
-export function writeRecord(region: Region, at: number, slot: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta): void {
-  const { u8, u16, u32, f64 } = region;
-  u32[(at + RECORD.slot) / 4] = slot;
-  u32[(at + RECORD.payloadBytes) / 4] = payload.length;
-  u16[(at + RECORD.keyBytes) / 2] = key.length;
-  u32[(at + RECORD.schemaId) / 4] = meta.schemaId;
-  f64[(at + RECORD.version) / 8] = meta.version;
-  f64[(at + RECORD.expiresAtMs) / 8] = meta.expiresAtMs;
-  f64[(at + RECORD.createdAtMs) / 8] = meta.createdAtMs;
+const WORD = 2 ** 32;
+const SLOT_MASK = 2 ** SLOT_BITS - 1;
+const VERSION_HIGH_MASK = 2 ** VERSION_HIGH_BITS - 1;
+const MAX_TIME_MS = 2 ** 48 - 1;
+
+/** Whole milliseconds that fit; what is no number counts as 0, so it has expired. */
+const wholeMs = (ms: number) => (ms > 0 ? Math.floor(Math.min(ms, MAX_TIME_MS)) : 0);
+
+/** @param schemaNumber of `meta.schemaId` in this region (schema-ids.ts). */
+export function writeRecord(region: Region, at: number, slot: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, schemaNumber: number): void {
+  const { u8, u32 } = region;
+  const word = at / 4;
+  const expiresAtMs = wholeMs(meta.expiresAtMs);
+  const createdAtMs = wholeMs(meta.createdAtMs);
+  // A typed array keeps the low 32 bits of what it is given.
+  u32[word + RECORD.slotAndSchema] = slot + schemaNumber * 2 ** SLOT_BITS;
+  u32[word + RECORD.payloadBytes] = payload.length;
+  u32[word + RECORD.versionLow] = meta.version;
+  u32[word + RECORD.versionHighAndKeyBytes] = Math.floor(meta.version / WORD) + key.length * 2 ** VERSION_HIGH_BITS;
+  u32[word + RECORD.expiresLow] = expiresAtMs;
+  u32[word + RECORD.createdLow] = createdAtMs;
+  u32[word + RECORD.timesHigh] = Math.floor(expiresAtMs / WORD) + Math.floor(createdAtMs / WORD) * 2 ** 16;
   const keyAt = at + RECORD.headerBytes;
   for (let i = 0; i < key.length; i++) u8[keyAt + i] = key.bytes[i];
   u8.set(payload, keyAt + key.length);
 }
 
-export const recordSlot = (region: Region, at: number) => region.u32[(at + RECORD.slot) / 4];
-export const recordPayloadBytes = (region: Region, at: number) => region.u32[(at + RECORD.payloadBytes) / 4];
-export const recordKeyBytes = (region: Region, at: number) => region.u16[(at + RECORD.keyBytes) / 2];
-export const recordSchemaId = (region: Region, at: number) => region.u32[(at + RECORD.schemaId) / 4];
-export const recordVersion = (region: Region, at: number) => region.f64[(at + RECORD.version) / 8];
-export const recordExpiresAtMs = (region: Region, at: number) => region.f64[(at + RECORD.expiresAtMs) / 8];
-export const recordCreatedAtMs = (region: Region, at: number) => region.f64[(at + RECORD.createdAtMs) / 8];
+/** Where a slot's record is, by the offset that stands in the slot and is not 0. */
+export const recordAtOffset = (region: Region, offset: number) => region.arenaStart + (offset - 1) * RECORD_ALIGN_BYTES;
+export const offsetOfRecord = (region: Region, at: number) => (at - region.arenaStart) / RECORD_ALIGN_BYTES + 1;
+/** Owner only, or while the owner rests: a slot in use. */
+export const recordOfSlot = (region: Region, slot: number) => recordAtOffset(region, region.u32[region.slotsStart / 4 + slot * SLOT.words + SLOT.offset]);
+
+export const recordSlot = (region: Region, at: number) => region.u32[at / 4 + RECORD.slotAndSchema] & SLOT_MASK;
+export const recordPayloadBytes = (region: Region, at: number) => region.u32[at / 4 + RECORD.payloadBytes];
+export const recordKeyBytes = (region: Region, at: number) => region.u32[at / 4 + RECORD.versionHighAndKeyBytes] >>> VERSION_HIGH_BITS;
+export const recordSchemaId = (region: Region, at: number) => schemaIdOf(region, region.u32[at / 4 + RECORD.slotAndSchema] >>> SLOT_BITS);
+export const recordVersion = (region: Region, at: number) =>
+  (region.u32[at / 4 + RECORD.versionHighAndKeyBytes] & VERSION_HIGH_MASK) * WORD + region.u32[at / 4 + RECORD.versionLow];
+export const recordExpiresAtMs = (region: Region, at: number) => (region.u32[at / 4 + RECORD.timesHigh] & 0xffff) * WORD + region.u32[at / 4 + RECORD.expiresLow];
+export const recordCreatedAtMs = (region: Region, at: number) => (region.u32[at / 4 + RECORD.timesHigh] >>> 16) * WORD + region.u32[at / 4 + RECORD.createdLow];
 export const recordSize = (region: Region, at: number) => recordBytes(recordKeyBytes(region, at), recordPayloadBytes(region, at));
 
 /** Word by word on shared memory: harmless when the owner writes there meanwhile, because the caller re-checks the slot. */
@@ -42,7 +63,7 @@ export function recordHasKey(region: Region, at: number, key: WalletKey): boolea
   const { length, words } = key;
   if (recordKeyBytes(region, at) !== length) return false;
   const { i32 } = region;
-  // Records start at multiples of 8 and so do their keys.
+  // Records are aligned to words, and so are their keys.
   const keyAt = (at + RECORD.headerBytes) / 4;
   const whole = length >>> 2;
   for (let i = 0; i < whole; i++) if (i32[keyAt + i] !== words[i]) return false;

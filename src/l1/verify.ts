@@ -4,7 +4,7 @@
  */
 import { probe } from './index-cells.ts';
 import { HEADER, SLOT, recordBytes } from './layout.ts';
-import { recordHasKey, recordKeyBytes, recordPayloadBytes, recordSize, recordSlot, recordWallet } from './record.ts';
+import { recordHasKey, recordKeyBytes, recordOfSlot, recordPayloadBytes, recordSize, recordSlot, recordWallet } from './record.ts';
 import type { Region } from './region.ts';
 import type { L1Writer } from './writer.ts';
 import { WalletKey } from './wallet-key.ts';
@@ -21,7 +21,7 @@ export function verifyShared(region: Region): { resident: Set<number>; liveBytes
     const words = region.slotsStart / 4 + slot * SLOT.words;
     if (u32[words + SLOT.seq] % 2 !== 0) throw broken(`slot ${slot} is odd: a change was begun and not ended`);
     if (u32[words + SLOT.offset] === 0) continue;
-    const at = recordStart(region, slot);
+    const at = recordOfSlot(region, slot);
     const bytes = recordBytes(recordKeyBytes(region, at), recordPayloadBytes(region, at));
     if (at + bytes > region.regionBytes) throw broken(`slot ${slot}'s record ends outside the region`);
     if (recordSlot(region, at) !== slot) throw broken(`slot ${slot} points to a record of slot ${recordSlot(region, at)}`);
@@ -31,7 +31,7 @@ export function verifyShared(region: Region): { resident: Set<number>; liveBytes
     wallets.set(wallet, slot);
     key.set(wallet);
     if (key.hash >>> 0 !== u32[words + SLOT.hash]) throw broken(`slot ${slot} has the hash of another wallet`);
-    const found = probe(region, key.hash, (candidate) => candidate < region.slotCount && candidate === slot && recordHasKey(region, recordStart(region, candidate), key));
+    const found = probe(region, key.hash, (candidate) => candidate < region.slotCount && candidate === slot && recordHasKey(region, recordOfSlot(region, candidate), key));
     if (found !== slot) throw broken(`wallet ${JSON.stringify(wallet)} in slot ${slot} is not found by its key`);
     const segment = Math.floor((at - region.arenaStart) / region.segmentBytes);
     liveBySegment.set(segment, (liveBySegment.get(segment) ?? 0) + bytes);
@@ -46,13 +46,21 @@ export function verifyShared(region: Region): { resident: Set<number>; liveBytes
 /** The region, and what the owner's private tables say of it. */
 export function verifyRegion(region: Region, writer: L1Writer): void {
   const { resident, liveBytes, liveBySegment } = verifyShared(region);
-  if (writer.size !== resident.size) throw broken(`${resident.size} slots in use, ${writer.size} by the count of free ones`);
+  if (writer.size !== resident.size) throw broken(`${resident.size} slots in use, ${writer.size} by the writer's count`);
+  verifyEmptySlots(region, writer, resident);
   if (writer.arena.liveBytes !== liveBytes) throw broken(`${liveBytes} live bytes, the arena believes ${writer.arena.liveBytes}`);
   verifySegments(region, writer, liveBySegment);
   writer.policy.verify(resident);
 }
 
-const recordStart = (region: Region, slot: number) => region.arenaStart + (region.u32[region.slotsStart / 4 + slot * SLOT.words + SLOT.offset] - 1) * 8;
+function verifyEmptySlots(region: Region, writer: L1Writer, resident: ReadonlySet<number>): void {
+  const { chain, neverUsed } = writer.emptySlots();
+  const empty = new Set(chain);
+  for (let slot = region.slotCount - neverUsed; slot < region.slotCount; slot++) empty.add(slot);
+  if (empty.size !== chain.length + neverUsed) throw broken('a slot is empty twice');
+  if (empty.size !== region.slotCount - resident.size) throw broken(`${empty.size} slots are empty, ${resident.size} of ${region.slotCount} in use`);
+  for (const slot of empty) if (resident.has(slot)) throw broken(`slot ${slot} is in use and empty`);
+}
 
 function verifyIndex(region: Region, resident: ReadonlySet<number>): void {
   const seen = new Set<number>();

@@ -12,8 +12,9 @@ import type { EvictionPolicy, PolicyFactory } from '../eviction/policy.ts';
 import { Arena } from './arena.ts';
 import { clearCells, insertCell, probe, removeCell } from './index-cells.ts';
 import { HEADER, SLOT, recordBytes } from './layout.ts';
-import { recordExpiresAtMs, recordHasKey, recordSize, recordVersion, writeRecord, type RecordMeta } from './record.ts';
+import { offsetOfRecord, recordExpiresAtMs, recordHasKey, recordOfSlot, recordSize, recordVersion, writeRecord, type RecordMeta } from './record.ts';
 import type { Region } from './region.ts';
+import { SchemaNumbers } from './schema-ids.ts';
 import { beginChange, endChange } from './seqlock.ts';
 import { RingDrain } from './thread-row.ts';
 import type { WalletKey } from './wallet-key.ts';
@@ -29,8 +30,11 @@ export class L1Writer {
 
   private readonly region: Region;
   private readonly rings: RingDrain;
-  private readonly freeSlots: Int32Array;
-  private freeCount: number;
+  private readonly schemas: SchemaNumbers;
+  /** Empty slots are a chain through their own hash words, last emptied first; behind it stand those that were never used. */
+  private firstFree = -1;
+  private neverUsed = 0;
+  private used = 0;
   private sweepHand = 0;
   private key!: WalletKey;
 
@@ -39,13 +43,11 @@ export class L1Writer {
     this.arena = new Arena(region);
     this.policy = makePolicy(region.slotCount);
     this.rings = new RingDrain(region);
-    // Taken from the end: low slots first, so that a cache that is not full stays dense.
-    this.freeSlots = Int32Array.from({ length: region.slotCount }, (_, i) => region.slotCount - 1 - i);
-    this.freeCount = region.slotCount;
+    this.schemas = new SchemaNumbers(region);
   }
 
   get size(): number {
-    return this.region.slotCount - this.freeCount;
+    return this.used;
   }
 
   /** The slot that holds `key`, expired or not; -1 when none does. */
@@ -62,7 +64,8 @@ export class L1Writer {
     let slot = this.find(key);
     if (slot >= 0 && this.versionOf(slot) >= meta.version) return 'older';
     const bytes = recordBytes(key.length, payload.length);
-    if (bytes > this.arena.maxRecordBytes || bytes > this.arena.usableBytes) {
+    const schemaNumber = this.schemas.of(meta.schemaId);
+    if (bytes > this.arena.maxRecordBytes || bytes > this.arena.usableBytes || schemaNumber < 0) {
       if (slot >= 0) this.removeSlot(slot);
       return 'too-large';
     }
@@ -81,8 +84,8 @@ export class L1Writer {
       slot = this.find(key);
       at = this.arena.allocate(bytes);
     }
-    if (slot >= 0) this.replace(slot, at, key, payload, meta);
-    else this.insert(at, key, payload, meta, bytes);
+    if (slot >= 0) this.replace(slot, at, key, payload, meta, schemaNumber);
+    else this.insert(at, key, payload, meta, schemaNumber);
     return 'stored';
   }
 
@@ -121,8 +124,9 @@ export class L1Writer {
     const { region } = this;
     for (let slot = 0; slot < region.slotCount; slot++) if (this.inUse(slot)) this.emptySlot(slot);
     clearCells(region);
-    for (let i = 0; i < region.slotCount; i++) this.freeSlots[i] = region.slotCount - 1 - i;
-    this.freeCount = region.slotCount;
+    this.firstFree = -1;
+    this.neverUsed = 0;
+    this.used = 0;
     this.policy.reset();
     this.arena.reset();
     this.publishSize();
@@ -139,10 +143,17 @@ export class L1Writer {
     return used;
   }
 
+  /** The chain of empty slots and the number of those never used, for verification. */
+  emptySlots(): { chain: number[]; neverUsed: number } {
+    const chain: number[] = [];
+    for (let slot = this.firstFree; slot >= 0 && chain.length <= this.region.slotCount; slot = this.region.u32[this.words(slot) + SLOT.hash] - 1) chain.push(slot);
+    return { chain, neverUsed: this.region.slotCount - this.neverUsed };
+  }
+
   private makeRoom(bytes: number, slot: number): number {
     const { arena } = this;
     let gone = slot < 0;
-    while ((gone && this.freeCount === 0) || arena.liveBytes + bytes - (gone ? 0 : this.bytesOf(slot)) > arena.usableBytes) {
+    while ((gone && this.used === this.region.slotCount) || arena.liveBytes + bytes - (gone ? 0 : this.bytesOf(slot)) > arena.usableBytes) {
       const victim = this.policy.victim();
       if (victim < 0) break;
       if (victim === slot) gone = true;
@@ -160,20 +171,20 @@ export class L1Writer {
     return true;
   }
 
-  private insert(at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, bytes: number): void {
+  private insert(at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, schemaNumber: number): void {
     const { region } = this;
-    const slot = this.freeSlots[--this.freeCount];
-    writeRecord(region, at, slot, key, payload, meta);
+    const slot = this.takeSlot();
+    writeRecord(region, at, slot, key, payload, meta, schemaNumber);
     const words = this.words(slot);
     region.u32[words + SLOT.hash] = key.hash;
     this.publish(words, at);
     insertCell(region, key.hash, slot);
-    this.policy.inserted(slot, key.hash, bytes);
+    this.policy.inserted(slot, key.hash, recordSize(region, at));
     this.publishSize();
   }
 
-  private replace(slot: number, at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta): void {
-    writeRecord(this.region, at, slot, key, payload, meta);
+  private replace(slot: number, at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, schemaNumber: number): void {
+    writeRecord(this.region, at, slot, key, payload, meta, schemaNumber);
     // Allocation may have moved the old record: look where it is now.
     const oldAt = this.recordAt(slot);
     const oldBytes = recordSize(this.region, oldAt);
@@ -186,7 +197,7 @@ export class L1Writer {
     const { region } = this;
     beginChange(region.i32, words);
     Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
-    Atomics.store(region.u32, words + SLOT.offset, (at - region.arenaStart) / 8 + 1);
+    Atomics.store(region.u32, words + SLOT.offset, offsetOfRecord(region, at));
     endChange(region.i32, words);
   }
 
@@ -197,7 +208,7 @@ export class L1Writer {
     this.emptySlot(slot);
     this.arena.release(at, bytes);
     this.policy.removed(slot);
-    this.freeSlots[this.freeCount++] = slot;
+    this.giveSlot(slot);
     this.publishSize();
   }
 
@@ -208,6 +219,21 @@ export class L1Writer {
     Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
     Atomics.store(region.u32, words + SLOT.offset, 0);
     endChange(region.i32, words);
+  }
+
+  /** Low slots first, so that a cache that is not full stays dense. */
+  private takeSlot(): number {
+    this.used++;
+    const slot = this.firstFree;
+    if (slot < 0) return this.neverUsed++;
+    this.firstFree = this.region.u32[this.words(slot) + SLOT.hash] - 1;
+    return slot;
+  }
+
+  private giveSlot(slot: number): void {
+    this.used--;
+    this.region.u32[this.words(slot) + SLOT.hash] = this.firstFree + 1;
+    this.firstFree = slot;
   }
 
   private drainHits(): void {
@@ -229,6 +255,6 @@ export class L1Writer {
   private readonly holdsKey = (slot: number): boolean => recordHasKey(this.region, this.recordAt(slot), this.key);
   private words = (slot: number) => this.region.slotsStart / 4 + slot * SLOT.words;
   private inUse = (slot: number) => this.region.u32[this.words(slot) + SLOT.offset] !== 0;
-  private recordAt = (slot: number) => this.region.arenaStart + (this.region.u32[this.words(slot) + SLOT.offset] - 1) * 8;
+  private recordAt = (slot: number) => recordOfSlot(this.region, slot);
   private bytesOf = (slot: number) => recordSize(this.region, this.recordAt(slot));
 }

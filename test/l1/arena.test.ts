@@ -3,8 +3,8 @@
  * PROFILECACHE_ARENA_UPDATES sets the updates of each mix (a million takes a minute or two).
  */
 import { afterEach, describe, expect, test } from 'vitest';
-import { SLOT, recordBytes } from '../../src/l1/layout.ts';
-import { recordSize } from '../../src/l1/record.ts';
+import { recordBytes } from '../../src/l1/layout.ts';
+import { recordOfSlot, recordSize } from '../../src/l1/record.ts';
 import { TestL1, payloadFor } from '../support/l1.ts';
 
 const MIB = 1024 * 1024;
@@ -31,7 +31,7 @@ function shadow(): void {
   const { region, writer } = l1;
   const spans: [number, number][] = [];
   for (const slot of writer.slotsInUse()) {
-    const at = region.arenaStart + (region.u32[region.slotsStart / 4 + slot * SLOT.words + SLOT.offset] - 1) * 8;
+    const at = recordOfSlot(region, slot);
     spans.push([at, at + recordSize(region, at)]);
   }
   spans.sort((a, b) => a[0] - b[0]);

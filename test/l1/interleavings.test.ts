@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { POLICIES } from '../../src/eviction/index.ts';
 import { RECORD, SLOT } from '../../src/l1/layout.ts';
 import { L1Reader } from '../../src/l1/reader.ts';
+import { recordAtOffset } from '../../src/l1/record.ts';
 import { createRegion, type Region } from '../../src/l1/region.ts';
 import { verifyRegion } from '../../src/l1/verify.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
@@ -72,9 +73,9 @@ class World {
   churn(): void {
     const whereIsB = () => this.region.u32[this.region.slotsStart / 4 + this.writer.find(this.writerKey.set('b')) * SLOT.words + SLOT.offset];
     const before = whereIsB();
-    const word = (this.region.arenaStart + (before - 1) * 8 + RECORD.version) / 8;
-    const content = this.region.f64[word];
-    for (let i = 0; whereIsB() === before || this.region.f64[word] === content; i++) {
+    const word = recordAtOffset(this.region, before) / 4 + RECORD.versionLow;
+    const content = this.region.u32[word];
+    for (let i = 0; whereIsB() === before || this.region.u32[word] === content; i++) {
       if (i > 1_000) throw new Error('b was never moved');
       this.put(`f${(i * 5) % 13}`, 300 + ((i * 211) % 620));
       this.put('e', 200);

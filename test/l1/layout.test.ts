@@ -1,57 +1,59 @@
 /** The layout as numbers. When one of these changes, LAYOUT_VERSION and the picture in layout.ts change with it. */
 import { describe, expect, test } from 'vitest';
 import { ProfileCacheError } from '../../src/errors.ts';
-import { HEADER, HEADER_BYTES, LAYOUT_MAGIC, LAYOUT_VERSION, MAX_SLOTS, RECORD, RING_ENTRIES, ROW, SCHEMA_LOG_BYTES, SLOT, THREAD_ROWS, planLayout, recordBytes } from '../../src/l1/layout.ts';
+import { HEADER, HEADER_BYTES, LAYOUT_MAGIC, LAYOUT_VERSION, MAX_SLOTS, RECORD, RECORD_ALIGN_BYTES, RING_ENTRIES, ROW, SCHEMA_IDS, SCHEMA_LOG_BYTES, SLOT, THREAD_ROWS, planLayout, recordBytes } from '../../src/l1/layout.ts';
 import { createRegion, openRegion } from '../../src/l1/region.ts';
 
 const MIB = 1024 * 1024;
 
-test('golden numbers of layout version 1', () => {
-  expect(LAYOUT_VERSION).toBe(1);
+test('golden numbers of layout version 2', () => {
+  expect(LAYOUT_VERSION).toBe(2);
   expect(LAYOUT_MAGIC).toBe(Buffer.from('PCL1').readUInt32LE());
   expect(HEADER).toEqual({
     magic: 0, layoutVersion: 1, closed: 2, slotCount: 3, indexCells: 4, segmentCount: 5, segmentBytes: 6, hashKey0: 7, hashKey1: 8,
     indexShift: 9, schemaBytes: 10, rowsUsed: 11, reuseFence: 12, residentProfiles: 13, residentBytesLow: 14, residentBytesHigh: 15,
   });
   expect(SLOT).toEqual({ seq: 0, version: 1, offset: 2, hash: 3, words: 4, bytes: 16 });
-  expect(RECORD).toEqual({ slot: 0, payloadBytes: 4, keyBytes: 8, schemaId: 12, version: 16, expiresAtMs: 24, createdAtMs: 32, headerBytes: 40 });
+  expect(RECORD).toEqual({ slotAndSchema: 0, payloadBytes: 1, versionLow: 2, versionHighAndKeyBytes: 3, expiresLow: 4, createdLow: 5, timesHigh: 6, words: 7, headerBytes: 28 });
   expect(ROW).toEqual({ counters: 0, claimed: 512, ringPosition: 516, ring: 520, bytes: 1544 });
-  expect({ HEADER_BYTES, RING_ENTRIES, THREAD_ROWS, SCHEMA_LOG_BYTES, MAX_SLOTS }).toEqual({
-    HEADER_BYTES: 128, RING_ENTRIES: 256, THREAD_ROWS: 256, SCHEMA_LOG_BYTES: 524_288, MAX_SLOTS: 16_000_000,
+  expect({ HEADER_BYTES, RECORD_ALIGN_BYTES, RING_ENTRIES, THREAD_ROWS, SCHEMA_IDS, SCHEMA_LOG_BYTES, MAX_SLOTS }).toEqual({
+    HEADER_BYTES: 128, RECORD_ALIGN_BYTES: 4, RING_ENTRIES: 256, THREAD_ROWS: 256, SCHEMA_IDS: 240, SCHEMA_LOG_BYTES: 524_288, MAX_SLOTS: 16_000_000,
   });
 });
 
 test('golden plans: the default, a million profiles, the smallest', () => {
   expect(planLayout(5_000, 64 * MIB)).toEqual({
-    slotCount: 5_000, indexCells: 16_384, segmentCount: 128, segmentBytes: 512 * 1024, rowsStart: 128, schemaStart: 395_392, indexStart: 919_680,
-    slotsStart: 985_216, arenaStart: 1_069_056, arenaBytes: 64 * MIB, regionBytes: 1_069_056 + 64 * MIB,
+    slotCount: 5_000, indexCells: 16_384, segmentCount: 128, segmentBytes: 512 * 1024, rowsStart: 128, schemaIdsStart: 395_392, schemaStart: 396_352,
+    indexStart: 920_640, slotsStart: 986_176, arenaStart: 1_069_056, arenaBytes: 64 * MIB, regionBytes: 1_069_056 + 64 * MIB,
   });
-  expect(planLayout(1_000_000, 2048 * MIB)).toMatchObject({ indexCells: 2_097_152, segmentCount: 128, segmentBytes: 16 * MIB, arenaStart: 25_309_184 });
+  expect(planLayout(1_000_000, 2048 * MIB)).toMatchObject({ indexCells: 2_097_152, segmentCount: 128, segmentBytes: 16 * MIB, arenaStart: 25_313_280 });
   expect(planLayout(1, 16 * 1024)).toMatchObject({ indexCells: 16, segmentCount: 16, segmentBytes: 1_024 });
 });
 
 test('parts follow one another without overlap and on their alignment, whatever is asked for', () => {
   for (const maxProfiles of [1, 2, 7, 8, 9, 1_000, 4_999, 5_000, 65_536, 1_000_001, MAX_SLOTS]) {
-    for (const maxBytes of [16 * 1024, 100_001, 3 * MIB + 5, 16 * MIB, 64 * MIB, 1024 * MIB + 7, 32 * 1024 * MIB]) {
+    for (const maxBytes of [16 * 1024, 100_001, 3 * MIB + 5, 16 * MIB, 64 * MIB, 1024 * MIB + 7, 16 * 1024 * MIB]) {
       const plan = planLayout(maxProfiles, maxBytes);
       expect(plan.rowsStart).toBeGreaterThanOrEqual(HEADER_BYTES);
-      expect(plan.schemaStart).toBeGreaterThanOrEqual(plan.rowsStart + THREAD_ROWS * ROW.bytes);
+      expect(plan.schemaIdsStart).toBeGreaterThanOrEqual(plan.rowsStart + THREAD_ROWS * ROW.bytes);
+      expect(plan.schemaStart).toBeGreaterThanOrEqual(plan.schemaIdsStart + SCHEMA_IDS * 4);
       expect(plan.indexStart).toBeGreaterThanOrEqual(plan.schemaStart + SCHEMA_LOG_BYTES);
       expect(plan.slotsStart).toBeGreaterThanOrEqual(plan.indexStart + plan.indexCells * 4);
       expect(plan.arenaStart).toBeGreaterThanOrEqual(plan.slotsStart + plan.slotCount * SLOT.bytes);
       expect(plan.regionBytes).toBe(plan.arenaStart + plan.arenaBytes);
-      for (const at of [plan.rowsStart, plan.schemaStart, plan.indexStart, plan.slotsStart, plan.arenaStart, plan.segmentBytes]) expect(at % 8).toBe(0);
+      for (const at of [plan.rowsStart, plan.schemaIdsStart, plan.schemaStart, plan.indexStart, plan.slotsStart, plan.arenaStart]) expect(at % 8).toBe(0);
+      expect(plan.segmentBytes % RECORD_ALIGN_BYTES).toBe(0);
       expect(plan.slotCount).toBe(maxProfiles);
       expect(plan.indexCells).toBeGreaterThanOrEqual(2 * maxProfiles);
       expect(plan.arenaBytes).toBeLessThanOrEqual(maxBytes);
-      // Offsets count units of 8 bytes from one: the last record must still have one.
-      expect(plan.arenaBytes / 8).toBeLessThanOrEqual(2 ** 32);
+      // Offsets count units of 4 bytes from one: the last record must still have one.
+      expect(plan.arenaBytes / RECORD_ALIGN_BYTES).toBeLessThanOrEqual(2 ** 32);
     }
   }
 });
 
-test('a record is its header, key and payload, padded to 8', () => {
-  expect([recordBytes(1, 0), recordBytes(8, 0), recordBytes(9, 0), recordBytes(44, 1096)]).toEqual([48, 48, 56, 1184]);
+test('a record is its header, key and payload, padded to 4', () => {
+  expect([recordBytes(1, 0), recordBytes(4, 0), recordBytes(5, 0), recordBytes(44, 1095)]).toEqual([32, 32, 36, 1168]);
 });
 
 describe('a region that is not ours is refused', () => {
@@ -86,8 +88,8 @@ describe('a region that is not ours is refused', () => {
   });
   test('another layout version', () => {
     const header = words();
-    header[HEADER.layoutVersion] = 2;
-    refused(header.buffer, /layout version is 2, this is 1/);
+    header[HEADER.layoutVersion] = 1;
+    refused(header.buffer, /layout version is 1, this is 2/);
   });
   test('another size than its header says', () => {
     for (const field of [HEADER.slotCount, HEADER.indexCells, HEADER.segmentCount, HEADER.segmentBytes]) {

@@ -5,8 +5,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 const { dist, buffer, shared, wallets, seed, broken, nearShare } = workerData;
-const [{ openRegion }, { L1Reader }, { WalletKey }, layout, { probe }, { ThreadRow }] = await Promise.all(
-  ['region', 'reader', 'wallet-key', 'layout', 'index-cells', 'thread-row'].map((name) => import(`${dist}/l1/${name}.js`)),
+const [{ openRegion }, { L1Reader }, { WalletKey }, layout, { probe }, { ThreadRow }, record] = await Promise.all(
+  ['region', 'reader', 'wallet-key', 'layout', 'index-cells', 'thread-row', 'record'].map((name) => import(`${dist}/l1/${name}.js`)),
 );
 const { RECORD, SLOT } = layout;
 const region = openRegion(buffer);
@@ -26,20 +26,20 @@ class BrokenReader extends L1Reader {
       const offset = region.u32[words + SLOT.offset];
       const slotVersion = region.u32[words + SLOT.version];
       if (seq & 1 || offset === 0) return false;
-      const at = region.arenaStart + (offset - 1) * 8;
-      const keyBytes = region.u16[(at + RECORD.keyBytes) / 2];
-      const payloadBytes = region.u32[(at + RECORD.payloadBytes) / 4];
+      const at = record.recordAtOffset(region, offset);
+      const keyBytes = record.recordKeyBytes(region, at);
+      const payloadBytes = record.recordPayloadBytes(region, at);
       const payloadAt = at + RECORD.headerBytes + keyBytes;
       if (payloadBytes > region.segmentBytes || payloadAt + payloadBytes > region.regionBytes) return false;
       if (broken !== 'no-key') {
         if (keyBytes !== wanted.length) return false;
         for (let i = 0; i < keyBytes; i++) if (region.u8[at + RECORD.headerBytes + i] !== wanted.bytes[i]) return false;
       }
-      const expiresAtMs = region.f64[(at + RECORD.expiresAtMs) / 8];
+      const expiresAtMs = record.recordExpiresAtMs(region, at);
       if (expiresAtMs <= nowMs) return false;
       this.payload.set(region.u8.subarray(payloadAt, payloadAt + payloadBytes));
       if (broken === 'no-key' && Atomics.load(region.i32, words) !== seq) return false;
-      Object.assign(this, { payloadBytes, slot, slotVersion, expiresAtMs, version: region.f64[(at + RECORD.version) / 8] });
+      Object.assign(this, { payloadBytes, slot, slotVersion, expiresAtMs, version: record.recordVersion(region, at) });
       result = 'hit';
       return true;
     });
