@@ -2,10 +2,13 @@
  * The arena: record bytes in segments, as a log. New records are appended to the open segment; a record's bytes never
  * change in place. When segments run out, the one with the least live bytes is compacted: its live records are appended to another
  * segment and their slots pointed there, and it is free (the log-structured memory of RAMCloud: S. M. Rumble et al., FAST 2014).
+ * What no longer fits into the segment being filled goes behind the last record of the fullest one that has room for it, so that
+ * large records beside small ones leave no holes.
  *
  * By averaging, the segment with the least live bytes is no fuller than the arena; as long as `liveBytes` stays under
  * `usableBytes`, compaction copies a bounded number of bytes for each byte allocated, whatever the sizes and the order.
- * Compaction is paced: each allocation moves a share, so that no single write pays for a whole segment.
+ * Compaction is paced: each allocation moves a share, so that no single write pays for a whole segment. Where records are so large
+ * that they pack badly, a write copies no more than it is allowed to, and an entry is evicted instead.
  *
  * Owner only. The tables here are private to the owner; all that readers see is the records and the slots' offsets.
  */
@@ -26,6 +29,12 @@ const MAX_FRUITLESS_VICTIMS = 4;
 const LOW_FREE_SEGMENTS = 3;
 /** Bytes of a victim segment walked for each byte allocated while free segments are low. */
 const PACE = 24;
+/**
+ * What one write may copy when room must be made at once: so many segments, or so many times its own bytes and those of what it evicts.
+ * Four times is enough to gain room from records that pack well; for others it is better to evict.
+ */
+const COPY_SEGMENTS = 2;
+const COPY_PACE = 4;
 const MIN_STEP_BYTES = 16 * 1024;
 
 export class Arena {
@@ -46,6 +55,8 @@ export class Arena {
   private survivors: number;
   private victim = -1;
   private victimAt = 0;
+  /** What the write under way may still copy. */
+  private copyAllowanceBytes = 0;
 
   constructor(region: Region) {
     this.region = region;
@@ -60,14 +71,24 @@ export class Arena {
   }
 
   /**
-   * Room for a record of `bytes` (a multiple of RECORD_ALIGN_BYTES), as an offset in the region; or -1 when nothing can be compacted: the caller
-   * evicts an entry and asks again.
+   * Room for a record of `bytes` (a multiple of RECORD_ALIGN_BYTES), as an offset in the region; or -1 when none can be made without
+   * copying too much: the caller evicts an entry and asks again.
+   * @param evictedBytes 0 when a write asks first; then the size of what it has evicted since it asked last.
    */
-  allocate(bytes: number): number {
+  allocate(bytes: number, evictedBytes = 0): number {
+    if (evictedBytes === 0) this.copyAllowanceBytes = Math.max(COPY_SEGMENTS * this.region.segmentBytes, bytes * COPY_PACE);
+    else this.copyAllowanceBytes += evictedBytes * COPY_PACE;
     if (this.free.length < LOW_FREE_SEGMENTS) this.compact(Math.max(MIN_STEP_BYTES, bytes * PACE));
-    if (this.filled[this.open] + bytes > this.region.segmentBytes && !this.openNext()) return -1;
-    const at = this.append(this.open, bytes);
-    this.live[this.open] += bytes;
+    let segment = this.open;
+    if (!this.hasRoom(segment, bytes)) {
+      segment = this.fullestWithRoom(bytes);
+      if (segment < 0) {
+        if (!this.openNext()) return -1;
+        segment = this.open;
+      }
+    }
+    const at = this.append(segment, bytes);
+    this.live[segment] += bytes;
     this.liveBytes += bytes;
     return at;
   }
@@ -106,7 +127,7 @@ export class Arena {
     // Gain is counted against the most room seen: with records too large to pack, room can go down and up again for ever.
     let mostRoomBytes = this.roomBytes();
     for (let fruitless = 0; this.free.length < 2; ) {
-      if (fruitless > MAX_FRUITLESS_VICTIMS || !this.compact(Infinity)) return false;
+      if (fruitless > MAX_FRUITLESS_VICTIMS || this.copyAllowanceBytes <= 0 || !this.compact(Infinity)) return false;
       const gained = this.roomBytes() - mostRoomBytes >= this.region.segmentBytes / 64;
       fruitless = gained ? 0 : fruitless + 1;
       if (gained) mostRoomBytes = this.roomBytes();
@@ -114,6 +135,19 @@ export class Arena {
     this.sealed.add(this.open);
     this.open = this.takeFree();
     return true;
+  }
+
+  private hasRoom(segment: number, bytes: number): boolean {
+    return this.filled[segment] + bytes <= this.region.segmentBytes;
+  }
+
+  /** Among the sealed ones; -1 when none has room. What lies behind their last record was written by nobody since they were free. */
+  private fullestWithRoom(bytes: number): number {
+    let best = -1;
+    for (const segment of this.sealed) {
+      if (this.hasRoom(segment, bytes) && (best < 0 || this.filled[segment] > this.filled[best])) best = segment;
+    }
+    return best;
   }
 
   private roomBytes(): number {
@@ -141,13 +175,13 @@ export class Arena {
     return at;
   }
 
-  /** Walks up to `budgetBytes` of a victim; false when there is no segment worth compacting. */
+  /** Walks up to `budgetBytes` of a victim, as far as copying is allowed; false when there is no segment worth compacting. */
   private compact(budgetBytes: number): boolean {
     if (this.victim < 0 && !this.chooseVictim()) return false;
     const start = this.startOf(this.victim);
     const end = this.filled[this.victim];
     let walked = 0;
-    while (this.victimAt < end && walked < budgetBytes && this.live[this.victim] > 0) {
+    while (this.victimAt < end && walked < budgetBytes && this.copyAllowanceBytes > 0 && this.live[this.victim] > 0) {
       const at = start + this.victimAt;
       const bytes = recordSize(this.region, at);
       if (this.isLive(at)) this.move(at, bytes);
@@ -178,19 +212,24 @@ export class Arena {
 
   private move(from: number, bytes: number): void {
     const { region } = this;
-    if (this.filled[this.survivors] + bytes > region.segmentBytes) {
-      this.sealed.add(this.survivors);
-      this.survivors = this.takeFree();
+    let segment = this.survivors;
+    if (!this.hasRoom(segment, bytes)) {
+      segment = this.fullestWithRoom(bytes);
+      if (segment < 0) {
+        this.sealed.add(this.survivors);
+        segment = this.survivors = this.takeFree();
+      }
     }
-    const to = this.append(this.survivors, bytes);
+    const to = this.append(segment, bytes);
     region.u8.copyWithin(to, from, from + bytes);
     const words = this.slotWords(recordSlot(region, from));
     beginChange(region.i32, words);
     Atomics.store(region.u32, words + SLOT.offset, offsetOfRecord(region, to));
     endChange(region.i32, words);
-    this.live[this.survivors] += bytes;
+    this.live[segment] += bytes;
     this.live[this.victim] -= bytes;
     this.movedBytes += bytes;
+    this.copyAllowanceBytes -= bytes;
   }
 
   private startOf = (segment: number) => this.region.arenaStart + segment * this.region.segmentBytes;

@@ -130,11 +130,11 @@ export const recordBytes = (keyBytes: number, payloadBytes: number) => alignUp(R
 
 /**
  * A record must fit into a segment; three segments are reserve (arena.ts). So few segments take large records and waste a lot, many waste
- * little. From 768 KB on at least 48, and 90 % can be filled; from 12 MB on they are 256 KB or more; from 32 MB on there are 128.
- * Below 768 KB a segment stays at 16 KB, which a profile of usual size fits into, down to 16 segments.
+ * little: 64 from 1 MiB to 16 MiB of arena, so that 91 % can be filled; 256 KiB each, or more, above; 128 from 32 MiB on. Below 1 MiB a
+ * segment stays at 16 KiB, which a profile of usual size fits into, down to 16 segments.
  */
 const FEWEST_SEGMENTS = 16;
-const FEW_SEGMENTS = 48;
+const FEW_SEGMENTS = 64;
 const MANY_SEGMENTS = 128;
 const SMALL_SEGMENT_BYTES = 16 * 1024;
 const COMFORTABLE_SEGMENT_BYTES = 256 * 1024;

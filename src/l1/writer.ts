@@ -79,10 +79,11 @@ export class L1Writer {
     }
     let at = this.arena.allocate(bytes);
     while (at < 0) {
-      if (!this.evictOne()) return 'too-large';
+      const evictedBytes = this.evictOne();
+      if (evictedBytes === 0) return 'too-large';
       // The entry itself may have been the victim.
       slot = this.find(key);
-      at = this.arena.allocate(bytes);
+      at = this.arena.allocate(bytes, evictedBytes);
     }
     if (slot >= 0) this.replace(slot, at, key, payload, meta, schemaNumber);
     else this.insert(at, key, payload, meta, schemaNumber);
@@ -163,12 +164,14 @@ export class L1Writer {
     return gone ? -1 : slot;
   }
 
-  private evictOne(): boolean {
+  /** @returns the bytes of what went; 0 when there is nothing to evict. */
+  private evictOne(): number {
     const victim = this.policy.victim();
-    if (victim < 0) return false;
+    if (victim < 0) return 0;
+    const bytes = this.bytesOf(victim);
     this.removeSlot(victim);
     this.evictions++;
-    return true;
+    return bytes;
   }
 
   private insert(at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, schemaNumber: number): void {

@@ -28,6 +28,13 @@ test('golden plans: the default, a million profiles, the smallest', () => {
   });
   expect(planLayout(1_000_000, 2048 * MIB)).toMatchObject({ indexCells: 2_097_152, segmentCount: 128, segmentBytes: 16 * MIB, arenaStart: 25_313_280 });
   expect(planLayout(1, 16 * 1024)).toMatchObject({ indexCells: 16, segmentCount: 16, segmentBytes: 1_024 });
+  const segments = (maxBytes: number) => {
+    const { segmentCount, segmentBytes } = planLayout(1, maxBytes);
+    return [segmentCount, segmentBytes / 1024];
+  };
+  expect([64 / 1024, 0.25, 0.5, 1, 4, 16, 32, 1024].map((mib) => segments(mib * MIB))).toEqual(
+    [[16, 4], [16, 16], [32, 16], [64, 16], [64, 64], [64, 256], [128, 256], [128, 8 * 1024]],
+  );
 });
 
 test('parts follow one another without overlap and on their alignment, whatever is asked for', () => {
