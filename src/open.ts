@@ -91,7 +91,8 @@ async function wireOwner(options: ResolvedOptions, publisher: string, client: L2
     await owner.close();
     throw error;
   }
-  link = new OwnerLink(linkName, serveAttached(owner, thread));
+  const { serve, onGone } = serveAttached(owner, thread);
+  link = new OwnerLink(linkName, region, serve, onGone);
   return {
     handle: { kind: 'profilecache-handle', region: region.buffer, link: linkName, settings },
     region, thread, backend: owner, events,
@@ -113,7 +114,7 @@ export function openAttached(input: unknown): CacheParts {
   const thread = makeThread(region, row, tables, handle.settings, sink, false);
   thread.readSchemaLog();
   const events = new EventEmitter();
-  const link = new ThreadLink(handle.link, (name, detail) => events.emit(name, detail));
+  const link = new ThreadLink(handle.link, region, row.claimed, handle.settings.l2TimeoutMs, (name, detail) => events.emit(name, detail));
   return { handle, region, thread, backend: new Attached(link, thread, handle.settings.l2TimeoutMs), events, release: () => row.free() };
 }
 

@@ -30,7 +30,9 @@
  *             createdAtMs    whole milliseconds of the calendar: 48 bits
  *             schema number  below 16 the schema id itself (a format), else the place of the id in the schema ids, plus 16
  *
- *   row     │ counters  METRIC_SLOTS × f64 │ claimed u32 │ ring position u32 │ ring  RING_ENTRIES × u32 │
+ *   row     │ counters  METRIC_SLOTS × f64 │ claim i32 │ signs i32 │ probedAtMs u32 │ ring position u32 │ ring  RING_ENTRIES × u32 │ gap │
+ *             claim, signs, probedAtMs: whose row it is, and whether that thread lives; row-claim.ts
+ *             gap: two threads' rows share no cache line, wherever the region begins
  */
 
 export const LAYOUT_MAGIC = 0x31_4c_43_50; // "PCL1"
@@ -40,7 +42,7 @@ export const LAYOUT_VERSION = 2;
 export const HEADER = {
   magic: 0,
   layoutVersion: 1,
-  /** 0 while the owner serves, 1 once it has closed. */
+  /** 0 while the owner serves, 1 once it has closed or was found dead. */
   closed: 2,
   slotCount: 3,
   indexCells: 4,
@@ -62,6 +64,8 @@ export const HEADER = {
   /** u32 halves of resident record bytes. */
   residentBytesLow: 14,
   residentBytesHigh: 15,
+  /** Epochs of row claims given out so far. */
+  rowEpochs: 16,
 } as const;
 
 export const HEADER_BYTES = 128;
@@ -70,10 +74,12 @@ export const METRIC_SLOTS = 64;
 export const RING_ENTRIES = 256;
 export const ROW = {
   counters: 0,
-  claimed: METRIC_SLOTS * 8,
-  ringPosition: METRIC_SLOTS * 8 + 4,
-  ring: METRIC_SLOTS * 8 + 8,
-  bytes: METRIC_SLOTS * 8 + 8 + RING_ENTRIES * 4,
+  claim: METRIC_SLOTS * 8,
+  signs: METRIC_SLOTS * 8 + 4,
+  probedAtMs: METRIC_SLOTS * 8 + 8,
+  ringPosition: METRIC_SLOTS * 8 + 12,
+  ring: METRIC_SLOTS * 8 + 16,
+  bytes: METRIC_SLOTS * 8 + 16 + RING_ENTRIES * 4 + 112,
 } as const;
 export const THREAD_ROWS = 256;
 

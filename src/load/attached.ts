@@ -3,10 +3,10 @@
  * thread reads them; only what L1 cannot hold comes as bytes.
  */
 import { ProfileCacheError, type WireError } from '../errors.ts';
+import { COUNTER } from '../stats/metrics.ts';
 import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadEnd, LoadTurn } from './backend.ts';
 import type { Owner } from './owner.ts';
-import type { Serve } from './thread-link.ts';
-import type { ThreadLink } from './thread-link.ts';
+import type { Serve, ThreadLink } from './thread-link.ts';
 import type { ThreadCache } from './thread-cache.ts';
 import type { EncodedUpdate, UpdateResult } from './write-path.ts';
 
@@ -39,7 +39,12 @@ export class Attached implements Backend {
     const report: FetchReport = { found: 0, failed: new Map() };
     for (let from = 0; from < wallets.length && watch?.stopped?.() !== true; from += PART_WALLETS) {
       const part = wallets.slice(from, from + PART_WALLETS);
-      await this.fetchPart(part, deliver, report);
+      try {
+        await this.fetchPart(part, deliver, report);
+      } catch (error) {
+        this.thread.row.count(COUNTER.l2Failures, wallets.length - from);
+        throw error;
+      }
       watch?.onPart?.(part.length);
     }
     return report;
@@ -104,10 +109,16 @@ interface WireEnd {
 
 const wireToEnd = (end: WireEnd): LoadEnd => (end.error === undefined ? {} : { error: ProfileCacheError.fromWire(end.error) });
 
-/** The owner's side of every verb above. */
-export function serveAttached(owner: Owner, thread: ThreadCache): Serve {
+/** The owner's side of every verb above; `onGone` gives up what a thread that has closed or died was loading. */
+export function serveAttached(owner: Owner, thread: ThreadCache): { serve: Serve; onGone(asker: number): void } {
   const running = new Map<string, Promise<LoadEnd>>();
-  return async (verb, args) => {
+  /** Loads that each thread leads: wallet and version. */
+  const leads = new Map<number, Map<string, number>>();
+  const onGone = (asker: number) => {
+    for (const [wallet, version] of leads.get(asker) ?? []) owner.endLoad(wallet, version, {});
+    leads.delete(asker);
+  };
+  const serve: Serve = async (verb, args, asker) => {
     switch (verb) {
       case 'fetch':
         return serveFetch(owner, thread, args as { wallets: string[]; loose: boolean; all?: boolean });
@@ -120,6 +131,7 @@ export function serveAttached(owner: Owner, thread: ThreadCache): Serve {
       case 'beginLoad': {
         const wallet = args as string;
         const turn = await owner.beginRemoteLoad(wallet);
+        if (turn.kind === 'lead') leads.set(asker, (leads.get(asker) ?? new Map<string, number>()).set(wallet, turn.version));
         if (turn.kind !== 'busy') return turn;
         // A promise does not travel: the thread asks for its end.
         running.set(wallet, turn.ended);
@@ -133,6 +145,7 @@ export function serveAttached(owner: Owner, thread: ThreadCache): Serve {
       }
       case 'endLoad': {
         const { wallet, version, error } = args as { wallet: string; version: number; error?: WireError };
+        if (leads.get(asker)?.get(wallet) === version) leads.get(asker)?.delete(wallet);
         return owner.endLoad(wallet, version, error === undefined ? {} : { error: ProfileCacheError.fromWire(error) });
       }
       case 'health':
@@ -141,6 +154,7 @@ export function serveAttached(owner: Owner, thread: ThreadCache): Serve {
         throw new ProfileCacheError('ERR_HANDLE', `an attached thread asked for "${verb}": two versions of the package are in one process`);
     }
   };
+  return { serve, onGone };
 }
 
 async function serveFetch(owner: Owner, thread: ThreadCache, { wallets, loose, all }: { wallets: string[]; loose: boolean; all?: boolean }): Promise<FetchAnswer> {

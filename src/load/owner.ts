@@ -7,7 +7,7 @@ import type { UpdateEvent } from '../channel/update-event.ts';
 import type { Clock } from '../clock.ts';
 import type { ProfileCacheError } from '../errors.ts';
 import type { Region } from '../l1/region.ts';
-import { claimedRows } from '../l1/thread-row.ts';
+import { claimedRows } from '../l1/row-claim.ts';
 import { COUNTER } from '../stats/metrics.ts';
 import type { FetchedRecord, L2Client } from '../workers-pool/l2-client.ts';
 import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadEnd, LoadTurn } from './backend.ts';

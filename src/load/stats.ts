@@ -1,7 +1,8 @@
 /** Statistics as people and programs read them, made from the counters of all threads. */
 import { HEADER } from '../l1/layout.ts';
 import type { Region } from '../l1/region.ts';
-import { claimedRows, sumCounters } from '../l1/thread-row.ts';
+import { claimedRows } from '../l1/row-claim.ts';
+import { sumCounters } from '../l1/thread-row.ts';
 import { COUNTER, COUNTERS, type CounterName } from '../stats/metrics.ts';
 
 export type CacheStats = Record<CounterName, number> & {

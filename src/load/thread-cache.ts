@@ -136,12 +136,13 @@ export class ThreadCache {
 
   /**
    * The owner holds a slot for well under a microsecond, unless the system takes its core away just then. Rather than call a resident
-   * profile a miss, this thread sleeps a little; an owner that died there costs each read of that slot MAX_PAUSES of them.
+   * profile a miss, this thread sleeps a little. An owner that died there costs each read of that slot MAX_PAUSES of them, until it is
+   * known to be dead.
    */
   private read(wallet: string, nowMs: number): ReadResult {
     const key = this.key.set(wallet);
     let result = this.reader.read(key, nowMs);
-    for (let pauses = 0; result === 'contended' && pauses < MAX_PAUSES; pauses++) {
+    for (let pauses = 0; result === 'contended' && pauses < MAX_PAUSES && !this.reader.closed; pauses++) {
       pause(PAUSE_MS);
       result = this.reader.read(key, nowMs);
     }

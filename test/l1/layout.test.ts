@@ -12,10 +12,11 @@ test('golden numbers of layout version 2', () => {
   expect(HEADER).toEqual({
     magic: 0, layoutVersion: 1, closed: 2, slotCount: 3, indexCells: 4, segmentCount: 5, segmentBytes: 6, hashKey0: 7, hashKey1: 8,
     indexShift: 9, schemaBytes: 10, rowsUsed: 11, reuseFence: 12, residentProfiles: 13, residentBytesLow: 14, residentBytesHigh: 15,
+    rowEpochs: 16,
   });
   expect(SLOT).toEqual({ seq: 0, version: 1, offset: 2, hash: 3, words: 4, bytes: 16 });
   expect(RECORD).toEqual({ slotAndSchema: 0, payloadBytes: 1, versionLow: 2, versionHighAndKeyBytes: 3, expiresLow: 4, createdLow: 5, timesHigh: 6, words: 7, headerBytes: 28 });
-  expect(ROW).toEqual({ counters: 0, claimed: 512, ringPosition: 516, ring: 520, bytes: 1544 });
+  expect(ROW).toEqual({ counters: 0, claim: 512, signs: 516, probedAtMs: 520, ringPosition: 524, ring: 528, bytes: 1664 });
   expect({ HEADER_BYTES, RECORD_ALIGN_BYTES, RING_ENTRIES, THREAD_ROWS, SCHEMA_IDS, SCHEMA_LOG_BYTES, MAX_SLOTS }).toEqual({
     HEADER_BYTES: 128, RECORD_ALIGN_BYTES: 4, RING_ENTRIES: 256, THREAD_ROWS: 256, SCHEMA_IDS: 240, SCHEMA_LOG_BYTES: 524_288, MAX_SLOTS: 16_000_000,
   });
@@ -23,10 +24,10 @@ test('golden numbers of layout version 2', () => {
 
 test('golden plans: the default, a million profiles, the smallest', () => {
   expect(planLayout(5_000, 64 * MIB)).toEqual({
-    slotCount: 5_000, indexCells: 16_384, segmentCount: 128, segmentBytes: 512 * 1024, rowsStart: 128, schemaIdsStart: 395_392, schemaStart: 396_352,
-    indexStart: 920_640, slotsStart: 986_176, arenaStart: 1_069_056, arenaBytes: 64 * MIB, regionBytes: 1_069_056 + 64 * MIB,
+    slotCount: 5_000, indexCells: 16_384, segmentCount: 128, segmentBytes: 512 * 1024, rowsStart: 128, schemaIdsStart: 426_112, schemaStart: 427_072,
+    indexStart: 951_360, slotsStart: 1_016_896, arenaStart: 1_097_728, arenaBytes: 64 * MIB, regionBytes: 1_097_728 + 64 * MIB,
   });
-  expect(planLayout(1_000_000, 2048 * MIB)).toMatchObject({ indexCells: 2_097_152, segmentCount: 128, segmentBytes: 16 * MIB, arenaStart: 25_313_280 });
+  expect(planLayout(1_000_000, 2048 * MIB)).toMatchObject({ indexCells: 2_097_152, segmentCount: 128, segmentBytes: 16 * MIB, arenaStart: 25_341_952 });
   expect(planLayout(1, 16 * 1024)).toMatchObject({ indexCells: 16, segmentCount: 16, segmentBytes: 1_024 });
   const segments = (maxBytes: number) => {
     const { segmentCount, segmentBytes } = planLayout(1, maxBytes);

@@ -1,8 +1,9 @@
 /** Rows of counters and access rings. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { ProfileCacheError } from '../../src/errors.ts';
-import { RING_ENTRIES, THREAD_ROWS } from '../../src/l1/layout.ts';
-import { ThreadRow, claimedRows, sumCounters } from '../../src/l1/thread-row.ts';
+import { RING_ENTRIES, ROW, THREAD_ROWS } from '../../src/l1/layout.ts';
+import { claimedRows } from '../../src/l1/row-claim.ts';
+import { ThreadRow, sumCounters } from '../../src/l1/thread-row.ts';
 import { TestL1, payloadFor } from '../support/l1.ts';
 
 let l1: TestL1;
@@ -126,7 +127,7 @@ describe('access rings', () => {
   test('the ring position may wrap at 2^32', () => {
     fresh(3);
     ThreadRow.claim(l1.region).free();
-    const positionWord = (l1.region.rowsStart + 516) / 4;
+    const positionWord = (l1.region.rowsStart + ROW.ringPosition) / 4;
     l1.region.u32[positionWord] = 0xffff_fffe;
     put('a'); put('b'); put('c');
     const row = ThreadRow.claim(l1.region);

@@ -9,7 +9,7 @@ import { POLICIES } from '../../src/eviction/index.ts';
 import { HEADER, SLOT } from '../../src/l1/layout.ts';
 import { L1Reader } from '../../src/l1/reader.ts';
 import { createRegion, type Region } from '../../src/l1/region.ts';
-import { claimedRows } from '../../src/l1/thread-row.ts';
+import { claimedRows } from '../../src/l1/row-claim.ts';
 import { verifyRegion } from '../../src/l1/verify.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
 import { L1Writer } from '../../src/l1/writer.ts';

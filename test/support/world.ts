@@ -130,7 +130,7 @@ export class WorldNode {
   /** Another thread of the process: its own decoder and near cache on the same L1, and a link to the owner whose messages keep their order. */
   attach(): ProfileCache<Numbered> {
     const thread = this.makeThread(false);
-    const link = makeLink(this.world, this.name, serveAttached(this.owner, this.thread));
+    const link = makeLink(this.world, this.name, serveAttached(this.owner, this.thread).serve);
     return this.makeCache(thread, new Attached(link as unknown as ThreadLink, thread, this.settings.l2TimeoutMs), new EventEmitter());
   }
 
@@ -290,7 +290,7 @@ function makeLink(world: World, name: string, serve: Serve): { call(verb: string
         const timer = setTimeout(() => reject(new ProfileCacheError('ERR_OWNER_GONE', 'no answer')), deadlineMs);
         const copy = structuredClone(args);
         toOwner(() => {
-          serve(verb, copy).then(
+          serve(verb, copy, 1).then(
             (value) => {
               const answer = structuredClone(value);
               toThread(() => (clearTimeout(timer), resolve(answer)));

@@ -1,0 +1,13 @@
+// Owns a cache and writes into it without a pause; answers nothing while `blocked` is 1.
+import { parentPort, workerData } from 'node:worker_threads';
+import { ProfileCache } from 'profilecache';
+
+const { options, blocked } = workerData;
+const cache = await ProfileCache.open(options);
+for (let i = 0; i < 200; i++) await cache.updateProfile(`w${i}`, { i, n: 0 });
+parentPort.postMessage(cache.handle);
+for (let n = 1; ; n++) {
+  for (let i = 0; i < 200; i++) void cache.updateProfile(`w${i}`, { i, n });
+  await new Promise((resolve) => setImmediate(resolve));
+  while (Atomics.load(blocked, 0) === 1);
+}
