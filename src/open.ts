@@ -60,7 +60,7 @@ async function wireOwner(options: ResolvedOptions, publisher: string, client: L2
   const versions = new VersionClock(preciseWallMs);
   const settings = settingsOf(options);
   const sink: AccessSink = {
-    hit: (slot) => writer.touch(slot),
+    hits: writer.policy,
     expired: (slot, nowMs) => void (writer.removeExpired(slot, nowMs) && row.count(COUNTER.expirations)),
   };
   const thread = makeThread(region, row, tables, settings, sink, true);
@@ -110,7 +110,7 @@ export function openAttached(input: unknown): CacheParts {
   const row = ThreadRow.claim(region);
   const tables = new StructureTables();
   // The owner finds expired entries by its own sweep.
-  const sink: AccessSink = { hit: (slot) => row.pushHit(slot), expired: () => {} };
+  const sink: AccessSink = { hits: { touched: (slot) => row.pushHit(slot) }, expired: () => {} };
   const thread = makeThread(region, row, tables, handle.settings, sink, false);
   thread.readSchemaLog();
   const events = new EventEmitter();

@@ -3,15 +3,15 @@
  * Bounded by count. Eviction is second chance (CLOCK): a hit is one store, and the hand passes over what was hit since.
  */
 export interface NearEntry {
-  // What a hit looks at stands together, and is small integers: a double would be another object to follow.
+  // What a hit looks at stands first and together, and is small integers: a double would be another object to follow.
+  readonly profile: object;
   /** Where the region has the slot's version word, and what it said when the profile was read. */
   readonly versionAt: number;
   readonly slotVersion: number;
   /** Ticks (`tickOf`) that are over before the entry expires. */
   readonly lastWholeTick: number;
-  hit: boolean;
   readonly slot: number;
-  readonly profile: object;
+  hit: boolean;
   readonly wallet: string;
   /** Place on the clock. */
   readonly place: number;
@@ -72,7 +72,7 @@ export class NearCache {
     const old = this.entries.get(wallet);
     const place = old ? old.place : this.takePlace();
     const entry: NearEntry = {
-      versionAt: this.versionAt(slot), slotVersion, lastWholeTick: tickOf(expiresAtMs) - 1, hit: false, slot, profile, wallet, place, expiresAtMs,
+      profile, versionAt: this.versionAt(slot), slotVersion, lastWholeTick: tickOf(expiresAtMs) - 1, slot, hit: false, wallet, place, expiresAtMs,
     };
     this.clock[place] = entry;
     this.entries.set(wallet, entry);

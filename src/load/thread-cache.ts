@@ -23,7 +23,8 @@ const PAUSE_MS = 0.2;
 
 /** How a thread tells of what it saw: the owner acts at once, an attached thread leaves a note in its ring. */
 export interface AccessSink {
-  hit(slot: number): void;
+  /** The owner's eviction policy itself: a hit should not have to pass through others to reach it. */
+  readonly hits: { touched(slot: number): void };
   expired(slot: number, nowMs: number): void;
 }
 
@@ -52,6 +53,7 @@ export class ThreadCache {
   private readonly near: NearCache;
   private readonly clock: Clock;
   private readonly sink: AccessSink;
+  private readonly hits: AccessSink['hits'];
   private readonly tables: StructureTables;
   private readonly pattern: WalletPattern;
   private readonly hitClock: HitClock;
@@ -66,6 +68,7 @@ export class ThreadCache {
     this.tables = parts.tables;
     this.clock = parts.clock;
     this.sink = parts.sink;
+    this.hits = parts.sink.hits;
     this.pattern = parts.pattern;
     this.hitClock = new HitClock(() => parts.clock.monotonicMs());
     this.near = new NearCache(parts.nearProfiles, parts.region.u32, (slot) => versionWord(parts.region, slot), parts.isOwner);
@@ -79,7 +82,7 @@ export class ThreadCache {
     if (near !== undefined) {
       if (near.lastWholeTick >= this.hitClock.nowTick() || near.expiresAtMs > this.hitClock.nowMs()) {
         this.row.count(NEAR_HITS);
-        this.sink.hit(near.slot);
+        this.hits.touched(near.slot);
         return near.profile;
       }
       this.near.delete(near);
@@ -157,7 +160,7 @@ export class ThreadCache {
         const { slot, slotVersion, expiresAtMs } = reader;
         const profile = this.decode();
         if (profile === undefined) return undefined;
-        this.sink.hit(slot);
+        this.hits.touched(slot);
         // Bytes cannot be frozen: such a profile is decoded anew for each caller.
         if (!this.codec.lastDecodeHadBinary) this.near.set(wallet, profile, slot, slotVersion, expiresAtMs);
         return profile;

@@ -5,6 +5,7 @@ import { hashOfId, replay } from '../../src/cli/simulate-replay.ts';
 import { GdsfPolicy } from '../../src/eviction/gdsf.ts';
 import { FrequencySketch } from '../../src/eviction/frequency-sketch.ts';
 import { POLICIES } from '../../src/eviction/index.ts';
+import { LruPolicy } from '../../src/eviction/lru.ts';
 import { MiniaturePolicy } from '../../src/eviction/miniature.ts';
 import type { EvictionPolicy } from '../../src/eviction/policy.ts';
 import { S3FifoPolicy } from '../../src/eviction/s3-fifo.ts';
@@ -21,6 +22,9 @@ function sketchOf(slotCount: number): Frequencies {
 // Five slots at the most: then no bucket of the ghost table ever drops a ghost that still counts, and steps are equal to the last one.
 const pairs: [string, number, (slots: number) => EvictionPolicy, (slots: number) => SlowPolicy][] = [
   ['lru', 5, POLICIES.lru, () => new SlowLru()],
+  // More slots than its queue holds, and a clock that starts again every 150 touches.
+  ['lru, 100 slots', 100, POLICIES.lru, () => new SlowLru()],
+  ['lru, the stamps dealt anew', 100, (slots) => new LruPolicy(slots, 150), () => new SlowLru()],
   ['s3-fifo', 5, POLICIES['s3-fifo'], () => new SlowS3Fifo()],
   ['s3-fifo, half small, one hit', 5, (slots) => new S3FifoPolicy(slots, { smallShare: 0.5, promoteAt: 1, ghosts: 1 }), () => new SlowS3Fifo(0.5, 1, 1)],
   ['w-tinylfu', 40, POLICIES['w-tinylfu'], (slots) => new SlowWTinyLfu(sketchOf(slots))],
@@ -52,6 +56,13 @@ describe('without a slow policy: the structure holds, and victims are resident',
 
 describe('miss ratios on a Zipf trace, against an independent slow policy', () => {
   const trace = zipfTrace(3_000, 40_000, 0.9, 11);
+  for (const entries of [60, 300, 1_500]) {
+    for (const maxStamp of [undefined, 5_000]) {
+      test(`lru, ${entries} entries${maxStamp ? `, the stamps dealt anew every ${maxStamp} touches` : ''}: the same to the last miss`, () => {
+        expect(replay(trace, (slots) => new LruPolicy(slots, maxStamp), { entries }).misses).toBe(slowMisses(trace.ids, entries, new SlowLru()));
+      });
+    }
+  }
   for (const entries of [60, 300]) {
     test(`s3-fifo, ${entries} entries`, () => {
       const slow = slowMisses(trace.ids, entries, new SlowS3Fifo());

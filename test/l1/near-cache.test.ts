@@ -95,7 +95,8 @@ test('any order of set, hit, delete and clear keeps the bound and the entries', 
       const wallet = `w${random(40)}`;
       const entry = near.get(wallet);
       if (entry) {
-        expect(entry).toMatchObject({ wallet, slotVersion: newest.get(wallet) });
+        // Not an expect of each of 80,000: those cost more than the test.
+        if (entry.wallet !== wallet || entry.slotVersion !== newest.get(wallet)) throw new Error(`${wallet} came back as ${entry.wallet}, version ${entry.slotVersion}`);
         entry.hit = true;
       }
       const choice = random(100);
@@ -104,9 +105,9 @@ test('any order of set, hit, delete and clear keeps the bound and the entries', 
         newest.set(wallet, i);
       } else if (choice < 80 && entry) {
         near.delete(entry);
-        expect(near.get(wallet)).toBe(undefined);
+        if (near.get(wallet) !== undefined) throw new Error(`${wallet} was deleted and is there`);
       } else if (choice === 99) near.clear();
-      expect(near.size).toBeLessThanOrEqual(maxEntries);
+      if (near.size > maxEntries) throw new Error(`${near.size} entries, ${maxEntries} allowed`);
     }
   }
 });

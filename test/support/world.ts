@@ -155,7 +155,7 @@ export class WorldNode {
 
   private makeThread(isOwner: boolean): ThreadCache {
     const { region, writer, rows, codec, tables } = this.home;
-    const sink = isOwner ? { hit: (slot: number) => writer.touch(slot), expired: (slot: number, nowMs: number) => void writer.removeExpired(slot, nowMs) } : { hit: () => {}, expired: () => {} };
+    const sink = isOwner ? { hits: writer.policy, expired: (slot: number, nowMs: number) => void writer.removeExpired(slot, nowMs) } : { hits: { touched: () => {} }, expired: () => {} };
     return new ThreadCache({ region, row: rows[isOwner ? 0 : 1], codec, tables, clock: this.clock, sink, nearProfiles: 4, pattern: undefined, isOwner });
   }
 
