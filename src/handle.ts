@@ -1,6 +1,7 @@
 /** What `cache.handle` is: plain data that structured clone copies, with the region shared and not copied. */
 import { ProfileCacheError } from './errors.ts';
 import type { WalletPattern } from './l1/wallet-key.ts';
+import type { LoadSettings } from './options.ts';
 
 export interface CacheHandle {
   readonly kind: 'profilecache-handle';
@@ -20,6 +21,7 @@ export interface CacheSettings {
   readonly maxProfileBytes: number;
   readonly format: 'structured' | 'portable';
   readonly walletPattern: WalletPattern;
+  readonly load: LoadSettings;
   /** False for `none:`. */
   readonly hasL2: boolean;
 }

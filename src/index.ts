@@ -3,9 +3,10 @@
 /** The public surface; re-exports only. */
 export { ProfileCache } from './profile-cache.ts';
 export type {
-  BulkLoadedOf, CacheEvents, LoadManyOptions, LoadOptions, ProfileChange, ReadOptions, UpdateCounts, WriteOptions,
+  BulkLoadedOf, CacheEvents, LoadedOf, LoadManyOptions, LoadOptions, ProfileChange, ReadOptions, UpdateCounts, WriteOptions,
 } from './profile-cache.ts';
-export type { ProfileCacheOptions, L2OptionsInput } from './options.ts';
+export type { LoadCallOptions, ProfileCacheOptions, L2OptionsInput } from './options.ts';
+export type { StaleServed } from './load/loading.ts';
 export type { CacheHandle } from './handle.ts';
 export type { CacheHealth } from './load/backend.ts';
 export type { EntryInfo } from './load/thread-cache.ts';

@@ -15,6 +15,7 @@ import { Attached, serveAttached } from './load/attached.ts';
 import type { Backend } from './load/backend.ts';
 import { Floors } from './load/floors.ts';
 import { L1Owner } from './load/l1-owner.ts';
+import { LoadMemory } from './load/load-memory.ts';
 import { Owner, type OwnerEvents } from './load/owner.ts';
 import { StructureSync } from './load/structure-sync.ts';
 import { ThreadCache, type AccessSink } from './load/thread-cache.ts';
@@ -59,13 +60,14 @@ async function wireOwner(options: ResolvedOptions, publisher: string, client: L2
   const tables = new StructureTables({ learn: options.codec.format === 'structured' });
   const versions = new VersionClock(preciseWallMs);
   const settings = settingsOf(options);
+  const graceMs = options.load.graceSeconds * 1000;
   const sink: AccessSink = {
     hits: writer.policy,
-    expired: (slot, nowMs) => void (writer.removeExpired(slot, nowMs) && row.count(COUNTER.expirations)),
+    expired: (slot, nowMs) => void (writer.removeExpired(slot, nowMs - graceMs) && row.count(COUNTER.expirations)),
   };
   const thread = makeThread(region, row, tables, settings, sink, true);
   const floors = new Floors(Math.max(MIN_FLOORS, options.l1.maxProfiles * 2));
-  const l1 = new L1Owner({ writer, floors, region, key: thread.key, row, clock: systemClock, tables });
+  const l1 = new L1Owner({ writer, floors, memory: new LoadMemory(options.load.maxNegatives), region, key: thread.key, row, clock: systemClock, tables });
   const structures = client && new StructureSync(client, tables);
   if (options.codec.format === 'structured') await structures?.adoptFirst();
 
@@ -81,7 +83,7 @@ async function wireOwner(options: ResolvedOptions, publisher: string, client: L2
     region, l1, thread, client, structures, versions, clock: systemClock, publisher,
     channel: client && options.channel.enabled ? new UpdateChannel(await makeSource(options), publisher, row) : undefined,
     publishes: options.channel.enabled,
-    timeoutMs: options.l2TimeoutMs, leaseMs: options.loadLeaseMs, maxQueuedWrites: options.maxQueuedWrites,
+    timeoutMs: options.l2TimeoutMs, leaseMs: options.loadLeaseMs, graceMs, maxQueuedWrites: options.maxQueuedWrites,
     maxProfiles: options.l1.maxProfiles, maxBytes: options.l1.maxBytes,
     events: Object.fromEntries(EVENT_NAMES.map((name) => [name, (detail?: unknown) => announce(name, detail)])) as unknown as OwnerEvents,
   });
@@ -120,7 +122,7 @@ export function openAttached(input: unknown): CacheParts {
 
 function makeThread(region: Region, row: ThreadRow, tables: StructureTables, settings: CacheSettings, sink: AccessSink, isOwner: boolean): ThreadCache {
   const codec = new ProfileCodec({ format: settings.format, maxProfileBytes: settings.maxProfileBytes, tables });
-  return new ThreadCache({ region, row, codec, tables, clock: systemClock, sink, nearProfiles: settings.nearProfiles, pattern: settings.walletPattern, isOwner });
+  return new ThreadCache({ region, row, codec, tables, clock: systemClock, sink, nearProfiles: settings.nearProfiles, pattern: settings.walletPattern, graceMs: settings.load.graceSeconds * 1000, isOwner });
 }
 
 function settingsOf(options: ResolvedOptions): CacheSettings {
@@ -133,6 +135,7 @@ function settingsOf(options: ResolvedOptions): CacheSettings {
     maxProfileBytes: options.maxProfileBytes,
     format: options.codec.format,
     walletPattern: options.walletPattern,
+    load: options.load,
     hasL2: options.l2.kind !== 'none',
   };
 }

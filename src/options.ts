@@ -77,6 +77,42 @@ const noneSchema = z.strictObject({ kind: z.literal('none') });
 
 const l2Schema = z.discriminatedUnion('kind', [redisSchema, embeddedSchema, noneSchema]);
 
+/** What a call of getOrLoad may set for itself; the names and bounds of `load` and of the call are the same. */
+const loadFields = {
+  /** How long beyond its life a profile is kept, in both tiers, for getOrLoad to fall back on when its load fails or is slow. */
+  graceSeconds: z.number().min(0).max(366 * DAY_SECONDS),
+  /** A profile that expired less than this ago is served at once and refreshed in the background. At most `graceSeconds`. */
+  staleWhileRevalidateSeconds: z.number().min(0).max(366 * DAY_SECONDS),
+  /** After a failed load, the profile in its grace is served this long before the loader is called again, in each process. */
+  graceBackoffMs: count(0, 86_400_000),
+  /** A load that takes longer is not waited for where a profile in its grace can be served; it goes on in the background. */
+  softTimeoutMs: positiveMs(86_400_000),
+  /** Nobody waits longer for a load (ERR_LOAD_TIMEOUT); it goes on, and may still fill the cache. */
+  hardTimeoutMs: positiveMs(86_400_000),
+  /** Share of its life after which a profile that getOrLoad hits in L1 is refreshed in the background. */
+  eagerRefreshThreshold: z.number().gt(0).lt(1),
+  /** How long a process remembers that a loader had no profile (`undefined`, `null`, ERR_NOT_FOUND). 0: not at all. */
+  negativeTtlSeconds: z.number().min(0).max(366 * DAY_SECONDS),
+};
+
+const withinGrace = { message: 'is at most graceSeconds', path: ['staleWhileRevalidateSeconds'] };
+
+const loadSchema = z
+  .strictObject({
+    graceSeconds: loadFields.graceSeconds.default(0),
+    staleWhileRevalidateSeconds: loadFields.staleWhileRevalidateSeconds.default(0),
+    graceBackoffMs: loadFields.graceBackoffMs.default(5_000),
+    softTimeoutMs: loadFields.softTimeoutMs.optional(),
+    hardTimeoutMs: loadFields.hardTimeoutMs.optional(),
+    eagerRefreshThreshold: loadFields.eagerRefreshThreshold.optional(),
+    negativeTtlSeconds: loadFields.negativeTtlSeconds.default(0),
+    /** Wallets without a profile, and failed loads, that a process remembers; past it the oldest are forgotten. */
+    maxNegatives: count(1, 10_000_000).default(10_000),
+  })
+  .refine((load) => load.staleWhileRevalidateSeconds <= load.graceSeconds, withinGrace);
+
+const loadCallSchema = z.object(loadFields).partial();
+
 const schema = z.strictObject({
   l1: l1Schema.prefault({}),
   l2: z
@@ -113,6 +149,8 @@ const schema = z.strictObject({
     .prefault({}),
   /** How long one process may hold the lease on loading a wallet; its death costs the others at most this. */
   loadLeaseMs: positiveMs(600_000).default(10_000),
+  /** How getOrLoad and getOrLoadMany load. Each call may set these for itself, but for `maxNegatives`. */
+  load: loadSchema.prefault({}),
   /** Writes kept for L2 while it is away: newest of each wallet, at most this many. */
   maxQueuedWrites: count(0, 10_000_000).default(100_000),
 });
@@ -123,6 +161,9 @@ export type RedisL2Options = z.output<typeof redisSchema>;
 export type EmbeddedL2Options = z.output<typeof embeddedSchema>;
 export type L2Options = z.output<typeof l2Schema>;
 export type L1Options = z.output<typeof l1Schema>;
+export type LoadSettings = z.output<typeof loadSchema>;
+/** What a call of getOrLoad sets for itself; where absent, the option of the same name in `load` holds. */
+export type LoadCallOptions = z.input<typeof loadCallSchema>;
 export type ResolvedOptions = Omit<z.output<typeof schema>, 'l2'> & { l2: L2Options };
 
 /** Throws ERR_OPTION that names the option, says what it takes, and never repeats a password. */
@@ -130,6 +171,18 @@ export function parseOptions(input: ProfileCacheOptions = {}): ResolvedOptions {
   const parsed = check(schema, input, '');
   const l2 = check(l2Schema, typeof parsed.l2 === 'string' ? parseL2Url(parsed.l2) : parsed.l2, 'l2');
   return { ...parsed, l2 };
+}
+
+/** The settings of one call. Throws ERR_OPTION; a call can keep nothing longer than the cache does. */
+export function parseLoadCall(call: LoadCallOptions, cache: LoadSettings): LoadSettings {
+  const given = Object.entries(check(loadCallSchema, call, '')).filter(([, value]) => value !== undefined);
+  const merged = { ...cache, ...Object.fromEntries(given) } as LoadSettings;
+  if (merged.graceSeconds > cache.graceSeconds) {
+    throw new ProfileCacheError('ERR_OPTION', `graceSeconds: is at most what the cache keeps, ${cache.graceSeconds} s; open it with a longer load.graceSeconds`, { option: 'load.graceSeconds', path: 'graceSeconds' });
+  }
+  // Who narrows the grace of a call narrows what lies within.
+  if (call.staleWhileRevalidateSeconds === undefined) merged.staleWhileRevalidateSeconds = Math.min(merged.staleWhileRevalidateSeconds, merged.graceSeconds);
+  return check(loadSchema, merged, '');
 }
 
 function check<S extends z.ZodType>(type: S, input: unknown, at: string): z.output<S> {

@@ -6,13 +6,14 @@ import { ProfileCacheError, UpdateRefusedError } from './errors.ts';
 import type { CacheHandle } from './handle.ts';
 import type { Backend, CacheHealth } from './load/backend.ts';
 import { Pacer, orAborted } from './load/deferred.ts';
-import { Loading } from './load/loading.ts';
+import { policyOf, type LoadPolicy } from './load/load-policy.ts';
+import { Loading, type StaleServed } from './load/loading.ts';
 import { MissBatch } from './load/miss-batch.ts';
 import type { Change } from './load/owner.ts';
 import type { EntryInfo, ThreadCache } from './load/thread-cache.ts';
 import type { EncodedUpdate, UpdateResult } from './load/write-path.ts';
 import { openAttached, openOwner, type CacheParts } from './open.ts';
-import type { ProfileCacheOptions } from './options.ts';
+import { parseLoadCall, type LoadCallOptions, type ProfileCacheOptions } from './options.ts';
 import { COUNTER } from './stats/metrics.ts';
 import { collectStats, type CacheStats } from './load/stats.ts';
 
@@ -25,10 +26,15 @@ export interface CacheEvents {
   profileInvalidated: [change: ProfileChange];
   /** Something a person should look at; the cache goes on. */
   alert: [error: ProfileCacheError];
-  /** An L2 operation failed. Reads that met it count as misses; nothing needs to be caught. */
+  /**
+   * An L2 operation failed: reads that met it count as misses. Or a loader failed, and its callers were given a profile in its grace, or
+   * there were none. Nothing needs to be caught.
+   */
   error: [error: ProfileCacheError];
   l2Down: [cause: unknown];
   l2Up: [];
+  /** getOrLoad gave a caller of this thread an expired profile. */
+  staleServed: [served: StaleServed];
   /** Update events may have been lost: L1 asks L2 again. */
   channelGap: [reason: string];
 }
@@ -43,7 +49,8 @@ export interface WriteOptions {
   ttlSeconds?: number;
 }
 
-export interface LoadOptions extends ReadOptions, WriteOptions {}
+/** Beside these: what `load` of the cache's options sets, for this call. */
+export interface LoadOptions extends ReadOptions, WriteOptions, LoadCallOptions {}
 
 export interface LoadManyOptions extends LoadOptions {
   /** The caller has just looked for these wallets and found none: the first read, and its counting, is left out. */
@@ -90,6 +97,8 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
       thread: parts.thread,
       read: (wallet) => this.#read(wallet),
       ttlMs: (ttlSeconds) => this.#ttlMs(ttlSeconds),
+      onStale: (served) => this.emit('staleServed', served),
+      onUnheard: (error) => this.#emitError(ProfileCacheError.from(error, 'ERR_LOADER')),
     });
     parts.events.on('updated', (change: ProfileChange) => this.emit('profileUpdated', change));
     parts.events.on('invalidated', (change: ProfileChange) => this.emit('profileInvalidated', change));
@@ -97,8 +106,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     parts.events.on('l2Up', () => this.emit('l2Up'));
     parts.events.on('channelGap', (reason: string) => this.emit('channelGap', reason));
     parts.events.on('alert', (error: ProfileCacheError) => this.emit('alert', error));
-    // An 'error' that nobody listens to would be thrown by EventEmitter: it has been counted already.
-    parts.events.on('error', (error: ProfileCacheError) => this.listenerCount('error') > 0 && this.emit('error', error));
+    parts.events.on('error', (error: ProfileCacheError) => this.#emitError(error));
   }
 
   /**
@@ -217,14 +225,19 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   /**
    * The cached profile, or what `loader` brings, stored and shared: one load per wallet in this thread, process and cluster. A load that
    * fails rejects all who wait for it, once. Something newer that is written during the load stays; the caller gets what was loaded.
-   * @throws what the loader throws; ERR_LOADER when it brings no profile; ERR_WALLET, ERR_PROFILE, ERR_ABORTED, ERR_CLOSED
+   * With `load.graceSeconds`, a profile that has expired may be served while, or because, no new one can be had.
+   * @throws what the loader throws; ERR_LOADER when it brings no profile (ERR_NOT_FOUND where that is remembered); ERR_LOAD_TIMEOUT;
+   * ERR_WALLET, ERR_PROFILE, ERR_OPTION, ERR_ABORTED, ERR_CLOSED
    */
-  async getOrLoad(wallet: string, loader: (wallet: string) => P | Promise<P>, options?: LoadOptions): Promise<P> {
+  async getOrLoad(wallet: string, loader: (wallet: string) => LoadedOf<P> | Promise<LoadedOf<P>>, options?: LoadOptions): Promise<P> {
     this.#mustBeOpen();
     const cached = this.#thread.get(wallet);
-    if (cached !== undefined) return cached as P;
-    this.#ttlMs(options?.ttlSeconds);
-    return orAborted(() => this.#loading.one(wallet, loader, options?.ttlSeconds), options?.signal) as Promise<P>;
+    if (cached !== undefined) {
+      if (this.#isEager(options)) this.#loading.ahead(wallet, loader, this.#policy(options));
+      return cached as P;
+    }
+    const policy = this.#policy(options);
+    return orAborted(() => this.#loading.one(wallet, loader, policy), options?.signal) as Promise<P>;
   }
 
   /**
@@ -234,13 +247,16 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   async getOrLoadMany(wallets: Iterable<string>, loadMissing: (missing: string[]) => BulkLoadedOf<P> | Promise<BulkLoadedOf<P>>, options?: LoadManyOptions): Promise<Map<string, P>> {
     this.#mustBeOpen();
     const asked = this.#unique(wallets);
-    this.#ttlMs(options?.ttlSeconds);
+    const policy = this.#policy(options);
     const work = async () => {
-      const found = options?.knownMissing === true ? new Map<string, object>() : await this.#readMany(asked);
-      const missing = asked.filter((wallet) => !found.has(wallet));
-      if (missing.length === 0) return found;
-      const loaded = await this.#loading.many(missing, loadMissing, options?.ttlSeconds);
-      return inOrder(asked, (wallet) => found.get(wallet) ?? loaded.get(wallet));
+      const stale = this.#loading.revalidate(asked, loadMissing, policy);
+      const unknown = stale.size === 0 ? asked : asked.filter((wallet) => !stale.has(wallet));
+      const found = options?.knownMissing === true ? new Map<string, object>() : await this.#readMany(unknown);
+      if (this.#isEager(options)) this.#loading.aheadMany(found.keys(), loadMissing, policy);
+      const missing = unknown.filter((wallet) => !found.has(wallet));
+      if (missing.length === 0 && stale.size === 0) return found;
+      const loaded = missing.length === 0 ? undefined : await this.#loading.many(missing, loadMissing, policy);
+      return inOrder(asked, (wallet) => found.get(wallet) ?? stale.get(wallet) ?? loaded?.get(wallet));
     };
     return orAborted(work, options?.signal) as Promise<Map<string, P>>;
   }
@@ -316,6 +332,11 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     return this.close();
   }
 
+  /** An 'error' that nobody listens to would be thrown by EventEmitter: it has been counted already. */
+  #emitError(error: ProfileCacheError): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+  }
+
   async #read(wallet: string): Promise<object | undefined> {
     return this.#thread.get(wallet) ?? this.#readL2(wallet);
   }
@@ -381,6 +402,17 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     return Math.max(1, ttlSeconds * 1000);
   }
 
+  #isEager(options: LoadOptions | undefined): boolean {
+    return (options?.eagerRefreshThreshold ?? this.handle.settings.load.eagerRefreshThreshold) !== undefined;
+  }
+
+  #policy(options: LoadOptions | undefined): LoadPolicy {
+    const { load } = this.handle.settings;
+    if (options === undefined) return policyOf(load, undefined);
+    this.#ttlMs(options.ttlSeconds);
+    return policyOf(parseLoadCall(options, load), options.ttlSeconds);
+  }
+
   #unique(wallets: Iterable<string>): string[] {
     if (typeof wallets === 'string' || typeof (wallets as Iterable<string> | undefined)?.[Symbol.iterator] !== 'function') {
       throw new ProfileCacheError('ERR_WALLET', 'wallets: is a list (any iterable) of wallets');
@@ -395,6 +427,8 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   }
 }
 
+/** `undefined` and `null`: there is no such profile. */
+export type LoadedOf<P> = P | undefined | null;
 export type BulkLoadedOf<P> = ReadonlyMap<string, P> | Iterable<readonly [string, P]>;
 
 function inOrder(asked: readonly string[], profileOf: (wallet: string) => object | undefined): Map<string, object> {

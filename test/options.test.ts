@@ -31,6 +31,12 @@ describe('what is refused', () => {
     ...[Number.NaN, -1, 0, 2 ** 30].map((value): [string, unknown] => ['maxProfileBytes', { maxProfileBytes: value }]),
     ...[Number.NaN, -1, 0.5].map((value): [string, unknown] => ['maxQueuedWrites', { maxQueuedWrites: value }]),
     ...[Number.NaN, 0].map((value): [string, unknown] => ['loadLeaseMs', { loadLeaseMs: value }]),
+    ...[Number.NaN, -1, Infinity, '5'].flatMap((value): [string, unknown][] => [['load.graceSeconds', { load: { graceSeconds: value } }], ['load.negativeTtlSeconds', { load: { negativeTtlSeconds: value } }]]),
+    ...[Number.NaN, -1, 0, 1.5].flatMap((value): [string, unknown][] => [['load.softTimeoutMs', { load: { softTimeoutMs: value } }], ['load.hardTimeoutMs', { load: { hardTimeoutMs: value } }], ['load.maxNegatives', { load: { maxNegatives: value } }]]),
+    ...[Number.NaN, 0, 1, -0.5].map((value): [string, unknown] => ['load.eagerRefreshThreshold', { load: { eagerRefreshThreshold: value } }]),
+    ['load.staleWhileRevalidateSeconds', { load: { graceSeconds: 5, staleWhileRevalidateSeconds: 6 } }],
+    ['load.graceBackoffMs', { load: { graceBackoffMs: -1 } }],
+    ['load.unknown', { load: { unknown: 1 } }],
     ['walletPattern', { walletPattern: 'base64' }],
     ['codec.format', { codec: { format: 'json' } }],
     ['codec.compression', { codec: { compression: 'zstd' } }],
@@ -144,6 +150,24 @@ describe('no option is ignored', () => {
     expect(Math.max(...lives) - Math.min(...lives)).toBeGreaterThan(30_000);
     await cache.updateProfile('asked', { n: 1 }, { ttlSeconds: 100 });
     expect(cache.getEntry('asked')?.ttlMs).toBeGreaterThan(95_000);
+  });
+
+  test('a call of getOrLoad is checked as the options are, and keeps nothing longer than the cache', async () => {
+    const cache = await openCache({ l2: 'none:', load: { graceSeconds: 5 } });
+    const load = (options: object) => cache.getOrLoad('w', () => ({ n: 1 }), options);
+    for (const [option, value] of [['graceSeconds', 6], ['graceSeconds', -1], ['staleWhileRevalidateSeconds', 6], ['softTimeoutMs', 0], ['hardTimeoutMs', Number.NaN], ['negativeTtlSeconds', '1'], ['eagerRefreshThreshold', 1], ['graceBackoffMs', 0.5]] as const) {
+      await expect(load({ [option]: value }), option).rejects.toMatchObject({ code: 'ERR_OPTION', message: expect.stringContaining(option) });
+    }
+    expect(cache.getStats().loads).toBe(0);
+    expect(await load({ graceSeconds: 5, staleWhileRevalidateSeconds: 5, signal: undefined })).toEqual({ n: 1 });
+  });
+
+  test('load.maxNegatives bounds what is remembered: the oldest is loaded again', async () => {
+    const cache = await openCache({ l2: 'none:', load: { negativeTtlSeconds: 60, maxNegatives: 3 } });
+    const asked: string[] = [];
+    const ask = (wallet: string) => cache.getOrLoad(wallet, (missing) => void asked.push(missing)).catch(() => {});
+    for (const wallet of ['a', 'b', 'c', 'd', 'd', 'c', 'b', 'a']) await ask(wallet);
+    expect(asked).toEqual(['a', 'b', 'c', 'd', 'a']);
   });
 
   test('maxProfileBytes', async () => {

@@ -4,7 +4,7 @@
  */
 import { ProfileCacheError, type WireError } from '../errors.ts';
 import { COUNTER } from '../stats/metrics.ts';
-import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadEnd, LoadTurn } from './backend.ts';
+import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadAsk, LoadEnd, LoadTurn } from './backend.ts';
 import type { Owner } from './owner.ts';
 import type { Serve, ThreadLink } from './thread-link.ts';
 import type { ThreadCache } from './thread-cache.ts';
@@ -82,15 +82,16 @@ export class Attached implements Backend {
     await this.link.call('clear', undefined, SLOW_VERB_MS);
   }
 
-  async beginLoad(wallet: string): Promise<LoadTurn> {
-    const turn = (await this.link.call('beginLoad', wallet, this.timeoutMs * 2 + GRACE_MS)) as LoadTurn | { kind: 'busy' };
+  async beginLoad(wallet: string, ask: LoadAsk): Promise<LoadTurn> {
+    const turn = (await this.link.call('beginLoad', { wallet, ask }, this.timeoutMs * 2 + GRACE_MS)) as WireTurn;
+    if (turn.kind === 'absent' || turn.kind === 'resting') return { ...turn, error: ProfileCacheError.fromWire(turn.error) };
     if (turn.kind !== 'busy') return turn;
     return { kind: 'busy', ended: this.link.call('awaitLoad', wallet, SLOW_VERB_MS).then((end) => wireToEnd(end as WireEnd)) };
   }
 
   endLoad(wallet: string, version: number, end: LoadEnd): void {
     // Nobody here waits for it; an owner that is gone has no waiters either.
-    this.link.call('endLoad', { wallet, version, error: end.error?.toWire() }, this.timeoutMs + GRACE_MS).catch(() => {});
+    this.link.call('endLoad', { wallet, version, end: endToWire(end) }, this.timeoutMs + GRACE_MS).catch(() => {});
   }
 
   async health(): Promise<CacheHealth> {
@@ -103,11 +104,12 @@ export class Attached implements Backend {
   }
 }
 
-interface WireEnd {
-  error?: WireError;
-}
+type Wired<T> = T extends { error: ProfileCacheError } ? Omit<T, 'error'> & { error: WireError } : T;
+type WireTurn = Wired<Exclude<LoadTurn, { kind: 'busy' }>> | { kind: 'busy' };
+type WireEnd = Omit<LoadEnd, 'error'> & { error?: WireError };
 
-const wireToEnd = (end: WireEnd): LoadEnd => (end.error === undefined ? {} : { error: ProfileCacheError.fromWire(end.error) });
+const endToWire = (end: LoadEnd): WireEnd => ({ ...end, error: end.error?.toWire() });
+const wireToEnd = (end: WireEnd): LoadEnd => ({ ...end, error: end.error && ProfileCacheError.fromWire(end.error) });
 
 /** The owner's side of every verb above; `onGone` gives up what a thread that has closed or died was loading. */
 export function serveAttached(owner: Owner, thread: ThreadCache): { serve: Serve; onGone(asker: number): void } {
@@ -129,9 +131,10 @@ export function serveAttached(owner: Owner, thread: ThreadCache): { serve: Serve
       case 'clear':
         return owner.clear();
       case 'beginLoad': {
-        const wallet = args as string;
-        const turn = await owner.beginRemoteLoad(wallet);
+        const { wallet, ask } = args as { wallet: string; ask: LoadAsk };
+        const turn = await owner.beginRemoteLoad(wallet, ask);
         if (turn.kind === 'lead') leads.set(asker, (leads.get(asker) ?? new Map<string, number>()).set(wallet, turn.version));
+        if (turn.kind === 'absent' || turn.kind === 'resting') return { ...turn, error: turn.error.toWire() };
         if (turn.kind !== 'busy') return turn;
         // A promise does not travel: the thread asks for its end.
         running.set(wallet, turn.ended);
@@ -140,13 +143,12 @@ export function serveAttached(owner: Owner, thread: ThreadCache): { serve: Serve
         return { kind: 'busy' };
       }
       case 'awaitLoad': {
-        const end = (await running.get(args as string)) ?? {};
-        return { error: end.error?.toWire() } satisfies WireEnd;
+        return endToWire((await running.get(args as string)) ?? {});
       }
       case 'endLoad': {
-        const { wallet, version, error } = args as { wallet: string; version: number; error?: WireError };
+        const { wallet, version, end } = args as { wallet: string; version: number; end: WireEnd };
         if (leads.get(asker)?.get(wallet) === version) leads.get(asker)?.delete(wallet);
-        return owner.endLoad(wallet, version, error === undefined ? {} : { error: ProfileCacheError.fromWire(error) });
+        return owner.endLoad(wallet, version, wireToEnd(end));
       }
       case 'health':
         return owner.health();

@@ -22,16 +22,37 @@ export interface FetchWatch {
   onPart?(wallets: number): void;
   /** True: no further part is begun. */
   stopped?(): boolean;
+  /** What expired less than this ago is brought into L1 as well, for `ThreadCache.stale`; it does not count as found. */
+  graceMs?: number;
 }
 
-/** Whose turn it is to load a wallet. `busy`: somebody loads it; `ended` tells when that is over, and how it failed. */
+/** What a load wants to know of its wallet before it begins. */
+export interface LoadAsk {
+  /** Only a profile newer than this version will do; 0 where any will. */
+  beyond: number;
+  /** What expired less than this ago may be served instead. */
+  graceMs: number;
+  /** It does without: somebody else's load is not worth waiting for, and neither is one that has just failed. */
+  background: boolean;
+}
+
+/**
+ * Whose turn it is to load a wallet. `busy`: somebody loads it; `ended` tells when that is over, and how it failed. `absent`: its loader
+ * had no profile a while ago. `resting`: its loader failed a while ago, and what has expired is there to be served.
+ */
 export type LoadTurn =
   | { kind: 'lead'; version: number }
   | { kind: 'found' }
-  | { kind: 'busy'; ended: Promise<LoadEnd> };
+  | { kind: 'busy'; ended: Promise<LoadEnd> }
+  | { kind: 'absent'; error: ProfileCacheError }
+  | { kind: 'resting'; error: ProfileCacheError; restMs: number };
 
 export interface LoadEnd {
   error?: ProfileCacheError;
+  /** The error says that there is no profile: to be remembered for so long. */
+  absentMs?: number;
+  /** Not to be tried again for so long while an expired profile can be served. */
+  restMs?: number;
 }
 
 export interface CacheHealth {
@@ -49,7 +70,7 @@ export interface Backend {
   update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]>;
   invalidate(wallets: readonly string[]): Promise<void>;
   clear(): Promise<void>;
-  beginLoad(wallet: string): Promise<LoadTurn>;
+  beginLoad(wallet: string, ask: LoadAsk): Promise<LoadTurn>;
   /** `version` as `beginLoad` gave it. */
   endLoad(wallet: string, version: number, end: LoadEnd): void;
   health(): Promise<CacheHealth>;

@@ -10,6 +10,7 @@ import type { StructureTables } from '../codec/structure-tables.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { COUNTER } from '../stats/metrics.ts';
 import type { Floors } from './floors.ts';
+import type { LoadMemory } from './load-memory.ts';
 
 /** First number that is a table's id and not a format. */
 const FIRST_TABLE_ID = 16;
@@ -30,6 +31,8 @@ export type PromoteResult = 'stored' | 'refused' | 'too-large';
 export class L1Owner {
   readonly writer: L1Writer;
   readonly floors: Floors;
+  /** Whatever changes a wallet here erases what loads of it left. */
+  readonly memory: LoadMemory;
   private readonly region: Region;
   private readonly key: WalletKey;
   private readonly row: ThreadRow;
@@ -37,9 +40,10 @@ export class L1Owner {
   private readonly tables: StructureTables;
   private readonly sharedTables = new Set<number>();
 
-  constructor(parts: { writer: L1Writer; floors: Floors; region: Region; key: WalletKey; row: ThreadRow; clock: Clock; tables: StructureTables }) {
+  constructor(parts: { writer: L1Writer; floors: Floors; memory: LoadMemory; region: Region; key: WalletKey; row: ThreadRow; clock: Clock; tables: StructureTables }) {
     this.writer = parts.writer;
     this.floors = parts.floors;
+    this.memory = parts.memory;
     this.region = parts.region;
     this.key = parts.key;
     this.row = parts.row;
@@ -47,7 +51,7 @@ export class L1Owner {
     this.tables = parts.tables;
   }
 
-  /** A record that L2 gave for a load begun with `token`. */
+  /** A record that L2 gave for a load begun with `token`; one that has expired (`ttlMs` of 0 or less) enters as such. */
   promote(record: Incoming, token: number): PromoteResult {
     const { floors } = this;
     if (record.version < floors.of(record.wallet) || floors.isHeld(record.wallet) || floors.voided(record.wallet, token)) {
@@ -55,7 +59,7 @@ export class L1Owner {
       return 'refused';
     }
     const result = this.put(record);
-    if (result === 'stored') this.row.count(COUNTER.promotions);
+    if (result === 'stored' && record.ttlMs > 0) this.row.count(COUNTER.promotions);
     // L1 has it as new or newer already: reading L1 is the answer.
     return result === 'older' ? 'refused' : result;
   }
@@ -64,19 +68,20 @@ export class L1Owner {
   store(record: Incoming): boolean {
     this.floors.raise(record.wallet, record.version);
     this.floors.fence(record.wallet);
+    this.memory.forget(record.wallet);
     return this.put(record) === 'stored';
   }
 
   /** Removes what is older than `version`, and lets nothing older in again. */
   drop(wallet: string, version: number): void {
     this.floors.raise(wallet, version);
-    this.floors.fence(wallet);
-    this.writer.remove(this.key.set(wallet));
+    this.dropUnversioned(wallet);
   }
 
   /** Removes the entry whatever its version is: the wallet has changed somewhere, nobody says to what. */
   dropUnversioned(wallet: string): void {
     this.floors.fence(wallet);
+    this.memory.forget(wallet);
     this.writer.remove(this.key.set(wallet));
   }
 
@@ -88,12 +93,14 @@ export class L1Owner {
 
   clear(version: number): void {
     this.floors.raiseAll(version);
+    this.memory.clear();
     this.writer.clear();
   }
 
   /** Drops every entry but no floor: what L1 holds can no longer be trusted, nor what loads under way have read. */
   distrustAll(): void {
     this.floors.fenceAll();
+    this.memory.clear();
     this.writer.clear();
   }
 
@@ -103,8 +110,8 @@ export class L1Owner {
     const nowMs = this.clock.monotonicMs();
     const meta = { schemaId: record.schemaId, version: record.version, expiresAtMs: nowMs + record.ttlMs, createdAtMs: record.createdAtMs };
     let result = this.writer.put(this.key.set(record.wallet), record.raw, meta);
-    // What has expired is newer than nothing.
-    if (result === 'older' && this.writer.removeExpired(this.writer.find(this.key), nowMs)) result = this.writer.put(this.key, record.raw, meta);
+    // What has expired is newer than nothing, unless this has expired too.
+    if (result === 'older' && record.ttlMs > 0 && this.writer.removeExpired(this.writer.find(this.key), nowMs)) result = this.writer.put(this.key, record.raw, meta);
     if (this.writer.evictions !== before) this.row.count(COUNTER.evictions, this.writer.evictions - before);
     if (result === 'too-large') this.row.count(COUNTER.tooLargeForL1);
     return result;

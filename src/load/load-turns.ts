@@ -4,8 +4,9 @@
  * table is all there is.
  */
 import { randomUUID } from 'node:crypto';
-import type { LoadEnd, LoadTurn } from './backend.ts';
+import type { LoadAsk, LoadEnd, LoadTurn } from './backend.ts';
 import { deferred, type Deferred } from './deferred.ts';
+import type { LoadMemory, Memory } from './load-memory.ts';
 
 export interface LeaseStore {
   acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean>;
@@ -19,37 +20,49 @@ interface Turn {
   /** Of the load that leads, once it does. */
   version?: number;
   watchdog?: NodeJS.Timeout;
+  /** Another process loads, and this looks whether it is done. */
+  look?: () => void;
 }
 
+/** What turns ask of their owner. */
+export interface TurnParts {
+  leases: LeaseStore | undefined;
+  leaseMs: number;
+  memory: LoadMemory;
+  nowMs(): number;
+  /** Looks into L1 and L2 once more; true when L1 holds what is asked for afterwards. */
+  lookAgain(wallet: string, ask: LoadAsk): Promise<boolean>;
+  /** L1 holds a profile that expired less than `graceMs` ago. */
+  hasStale(wallet: string, graceMs: number): boolean;
+  nextVersion(): number;
+}
+
+/** Who waits for another process looks again when its update is heard of; this often where nothing is heard (its load failed, or it died). */
 const FIRST_POLL_MS = 15;
 const MAX_POLL_MS = 200;
 
 export class LoadTurns {
   private readonly turns = new Map<string, Turn>();
   private readonly releases = new Set<Promise<void>>();
-  private readonly leases: LeaseStore | undefined;
-  private readonly leaseMs: number;
-  /** Looks into L1 and L2 once more; true when the profile is in L1 afterwards. */
-  private readonly lookAgain: (wallet: string) => Promise<boolean>;
-  private readonly nextVersion: () => number;
+  private readonly parts: TurnParts;
 
-  constructor(parts: { leases: LeaseStore | undefined; leaseMs: number; lookAgain: (wallet: string) => Promise<boolean>; nextVersion: () => number }) {
-    this.leases = parts.leases;
-    this.leaseMs = parts.leaseMs;
-    this.lookAgain = parts.lookAgain;
-    this.nextVersion = parts.nextVersion;
+  constructor(parts: TurnParts) {
+    this.parts = parts;
   }
 
   /** `remote`: the loader runs in another thread, which may die without a word. */
-  async begin(wallet: string, remote: boolean): Promise<LoadTurn> {
+  async begin(wallet: string, remote: boolean, ask: LoadAsk): Promise<LoadTurn> {
+    const { parts } = this;
+    const known = await this.known(wallet, ask);
+    if (known !== undefined) return known;
     const running = this.turns.get(wallet);
     if (running !== undefined) return { kind: 'busy', ended: running.ended.promise };
     const turn: Turn = { ended: deferred(), token: randomUUID(), leased: false };
     this.turns.set(wallet, turn);
-    if (this.leases !== undefined) turn.leased = await this.tryLease(wallet, turn);
+    if (parts.leases !== undefined) turn.leased = await this.tryLease(wallet, turn);
     try {
       // Someone else may have loaded it between the caller's read and this turn.
-      if (await this.lookAgain(wallet)) {
+      if (await parts.lookAgain(wallet, ask)) {
         this.end(wallet, {});
         return { kind: 'found' };
       }
@@ -57,17 +70,23 @@ export class LoadTurns {
       this.end(wallet, {});
       throw error;
     }
-    if (this.leases !== undefined && !turn.leased) {
-      void this.waitForOther(wallet, turn);
+    if (parts.leases !== undefined && !turn.leased) {
+      void this.waitForOther(wallet, turn, ask);
       return { kind: 'busy', ended: turn.ended.promise };
     }
     if (remote) {
-      turn.watchdog = setTimeout(() => this.end(wallet, {}), this.leaseMs);
+      turn.watchdog = setTimeout(() => this.end(wallet, {}), parts.leaseMs);
       turn.watchdog.unref();
     }
     // Stamped now: whatever is updated or invalidated from here on, anywhere, is newer than what the loader brings.
-    turn.version = this.nextVersion();
+    turn.version = parts.nextVersion();
+    parts.memory.begin(wallet, turn.version);
     return { kind: 'lead', version: turn.version };
+  }
+
+  /** The wallet has changed somewhere: who waits for another process's load of it looks at once. */
+  changed(wallet: string): void {
+    this.turns.get(wallet)?.look?.();
   }
 
   /** `version` is that of the load that leads: one that has lost its turn (it was late, or had ended before) ends no other's. */
@@ -76,6 +95,7 @@ export class LoadTurns {
     if (turn === undefined || (version !== undefined && turn.version !== version)) return;
     this.turns.delete(wallet);
     clearTimeout(turn.watchdog);
+    if (turn.version !== undefined) this.parts.memory.end(wallet, turn.version, this.memoryOf(end));
     if (turn.leased) this.giveBack(wallet, turn.token);
     turn.ended.resolve(end);
   }
@@ -90,16 +110,35 @@ export class LoadTurns {
     return this.turns.size;
   }
 
+  /** What a load before this one has left. */
+  private async known(wallet: string, ask: LoadAsk): Promise<LoadTurn | undefined> {
+    const { memory, nowMs, hasStale, lookAgain } = this.parts;
+    const left = memory.of(wallet, nowMs());
+    if (left === undefined) return undefined;
+    if (left.kind === 'absent') return { kind: 'absent', error: left.error };
+    const resting = { kind: 'resting', error: left.error, restMs: left.untilMs - nowMs() } as const;
+    if (ask.background || (ask.graceMs > 0 && hasStale(wallet, ask.graceMs))) return resting;
+    if (ask.graceMs === 0) return undefined;
+    if (await lookAgain(wallet, ask)) return { kind: 'found' };
+    return hasStale(wallet, ask.graceMs) ? resting : undefined;
+  }
+
+  private memoryOf({ error, absentMs, restMs }: LoadEnd): Memory | undefined {
+    const lastsMs = absentMs ?? restMs ?? 0;
+    if (error === undefined || lastsMs <= 0) return undefined;
+    return { kind: absentMs === undefined ? 'failed' : 'absent', untilMs: this.parts.nowMs() + lastsMs, error };
+  }
+
   private giveBack(wallet: string, token: string): void {
     // A lease that cannot be given back ends by itself.
-    const release = (this.leases as LeaseStore).releaseLease(wallet, token).catch(() => {});
+    const release = (this.parts.leases as LeaseStore).releaseLease(wallet, token).catch(() => {});
     this.releases.add(release);
     void release.finally(() => this.releases.delete(release));
   }
 
   private async tryLease(wallet: string, turn: Turn): Promise<boolean> {
     try {
-      return await (this.leases as LeaseStore).acquireLease(wallet, turn.token, this.leaseMs);
+      return await (this.parts.leases as LeaseStore).acquireLease(wallet, turn.token, this.parts.leaseMs);
     } catch {
       // L2 fails: rather a load too many than none. It is counted where L2 operations are.
       return true;
@@ -107,16 +146,26 @@ export class LoadTurns {
   }
 
   /** Another process loads: the turn ends when its profile is there, or when its lease has gone. */
-  private async waitForOther(wallet: string, turn: Turn): Promise<void> {
-    const giveUpMs = performance.now() + this.leaseMs;
+  private async waitForOther(wallet: string, turn: Turn, ask: LoadAsk): Promise<void> {
+    const giveUpMs = performance.now() + this.parts.leaseMs;
     for (let pollMs = FIRST_POLL_MS; performance.now() < giveUpMs; pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS)) {
-      await new Promise((resolve) => setTimeout(resolve, pollMs * (0.75 + Math.random() / 2)));
-      if (await this.lookAgain(wallet)) break;
+      await this.untilChanged(turn, pollMs * (0.75 + Math.random() / 2));
+      if (await this.parts.lookAgain(wallet, ask)) break;
       if (await this.tryLease(wallet, turn)) {
         turn.leased = true;
         break;
       }
     }
     this.end(wallet, {});
+  }
+
+  private untilChanged(turn: Turn, atMostMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, atMostMs);
+      turn.look = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }

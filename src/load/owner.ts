@@ -10,7 +10,7 @@ import type { Region } from '../l1/region.ts';
 import { claimedRows } from '../l1/row-claim.ts';
 import { COUNTER } from '../stats/metrics.ts';
 import type { FetchedRecord, L2Client } from '../workers-pool/l2-client.ts';
-import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadEnd, LoadTurn } from './backend.ts';
+import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadAsk, LoadEnd, LoadTurn } from './backend.ts';
 import { Breaker } from './breaker.ts';
 import type { L1Owner, PromoteResult } from './l1-owner.ts';
 import { LoadTurns } from './load-turns.ts';
@@ -53,6 +53,8 @@ export interface OwnerParts {
   publishes: boolean;
   timeoutMs: number;
   leaseMs: number;
+  /** How long beyond its life a profile is kept. */
+  graceMs: number;
   maxQueuedWrites: number;
   maxProfiles: number;
   maxBytes: number;
@@ -76,6 +78,7 @@ export class Owner implements Backend {
   private ticksSinceReplay = 0;
   private closing: Promise<void> | undefined;
   private readonly lookAgainFor = new Set<string>();
+  private lookAgainGraceMs = 0;
   private lookingAgain: Promise<unknown> | undefined;
 
   constructor(parts: OwnerParts) {
@@ -91,7 +94,10 @@ export class Owner implements Backend {
       sink: client, l1, structures, versions, breaker: this.breaker, clock, row: thread.row, timeoutMs: parts.timeoutMs,
       publisher: parts.publisher, publishes: parts.publishes, maxQueuedWrites: parts.maxQueuedWrites, onError,
     });
-    this.turns = new LoadTurns({ leases: client, leaseMs: parts.leaseMs, lookAgain: (wallet) => this.lookAgain(wallet), nextVersion: () => versions.next() });
+    this.turns = new LoadTurns({
+      leases: client, leaseMs: parts.leaseMs, memory: l1.memory, nowMs: () => clock.monotonicMs(), nextVersion: () => versions.next(),
+      lookAgain: (wallet, ask) => this.lookAgain(wallet, ask), hasStale: (wallet, graceMs) => thread.hasStale(wallet, graceMs),
+    });
     const slots = Math.max(SWEEP_SLOTS, Math.ceil(parts.maxProfiles * SWEEP_ROUNDS_PER_SECOND * (SWEEP_INTERVAL_MS / 1000)));
     this.sweeper = setInterval(() => this.sweep(slots), SWEEP_INTERVAL_MS);
     this.sweeper.unref();
@@ -164,15 +170,17 @@ export class Owner implements Backend {
     this.parts.events.invalidated({ wallet: '', timestamp: new Date(this.parts.clock.wallMs()).toISOString(), origin: 'local' });
   }
 
-  beginLoad(wallet: string): Promise<LoadTurn> {
-    return this.turns.begin(wallet, false);
+  beginLoad(wallet: string, ask: LoadAsk): Promise<LoadTurn> {
+    return this.turns.begin(wallet, false, ask);
   }
 
-  beginRemoteLoad(wallet: string): Promise<LoadTurn> {
-    return this.turns.begin(wallet, true);
+  beginRemoteLoad(wallet: string, ask: LoadAsk): Promise<LoadTurn> {
+    return this.turns.begin(wallet, true, ask);
   }
 
   endLoad(wallet: string, version: number, end: LoadEnd): void {
+    // What has no profile any more must not be served from its grace.
+    if (end.absentMs !== undefined && this.parts.graceMs > 0) this.writes.removeLoaded(wallet, version);
     this.turns.end(wallet, end, version);
   }
 
@@ -207,20 +215,23 @@ export class Owner implements Backend {
     this.parts.l1.writer.close();
   }
 
-  private async lookAgain(wallet: string): Promise<boolean> {
+  private async lookAgain(wallet: string, { beyond, graceMs }: LoadAsk): Promise<boolean> {
     const { thread } = this.parts;
-    if (thread.holds(wallet)) return true;
+    if (thread.versionOf(wallet) > beyond) return true;
     if (this.reads === undefined) return false;
     // Those who look again in one tick go to L2 together.
     this.lookingAgain ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
       const wallets = [...this.lookAgainFor];
+      const longestGraceMs = this.lookAgainGraceMs;
       this.lookAgainFor.clear();
+      this.lookAgainGraceMs = 0;
       this.lookingAgain = undefined;
-      return this.fetch(wallets, undefined);
+      return this.fetch(wallets, undefined, { graceMs: longestGraceMs });
     });
     this.lookAgainFor.add(wallet);
+    this.lookAgainGraceMs = Math.max(this.lookAgainGraceMs, graceMs);
     await this.lookingAgain;
-    return thread.holds(wallet);
+    return thread.versionOf(wallet) > beyond;
   }
 
   private l2CameBack(): void {
@@ -241,6 +252,7 @@ export class Owner implements Backend {
       if (event.type === 'cleared') l1.clear(event.version);
       else if (l1.versionOf(event.wallet) < event.version) l1.drop(event.wallet, event.version);
     }
+    this.turns.changed(event.wallet);
     if (event.type === 'updated') events.updated(change);
     else events.invalidated(change);
   }
@@ -252,7 +264,7 @@ export class Owner implements Backend {
   }
 
   private sweep(slots: number): void {
-    const expired = this.parts.l1.writer.sweep(slots, this.parts.clock.monotonicMs());
+    const expired = this.parts.l1.writer.sweep(slots, this.parts.clock.monotonicMs() - this.parts.graceMs);
     if (expired > 0) this.parts.thread.row.count(COUNTER.expirations, expired);
     // A single write that timed out does not open the breaker, and must not wait for it.
     if (this.writes.queue.size > 0 && this.breaker?.open !== true && ++this.ticksSinceReplay >= REPLAY_EVERY_TICKS) {

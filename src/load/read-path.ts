@@ -21,7 +21,8 @@ import type { VersionClock } from './version.ts';
 export interface RecordSource {
   /** Cuts a long list so that what travels in one command stays together. */
   inParts(wallets: readonly string[], partWallets: number): readonly string[][];
-  fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void): Promise<FetchResult>;
+  /** Visits what has expired too, if less than `graceMs` ago: `ttlMs` is 0 or less then. */
+  fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void, graceMs?: number): Promise<FetchResult>;
 }
 
 /** Called for each record found, while `record.raw` is valid. 'refused' means: ask L1, it knows better. */
@@ -69,7 +70,7 @@ export class ReadPath {
     const lane = async () => {
       while (next < parts.length && watch?.stopped?.() !== true) {
         const part = parts[next++];
-        for (const [wallet, error] of (await this.fetchPart(part, visitor)).failed) failed.set(wallet, error);
+        for (const [wallet, error] of (await this.fetchPart(part, visitor, watch?.graceMs)).failed) failed.set(wallet, error);
         watch?.onPart?.(part.length);
       }
     };
@@ -77,16 +78,16 @@ export class ReadPath {
     return { failed };
   }
 
-  private async fetchPart(wallets: readonly string[], visitor: RecordVisitor): Promise<FetchSummary> {
+  private async fetchPart(wallets: readonly string[], visitor: RecordVisitor, graceMs = 0): Promise<FetchSummary> {
     if (wallets.length === 0) return { failed: new Map() };
     if (this.breaker.open) return this.allFailed(wallets);
     const token = this.l1.floors.beginLoad();
     try {
       const unknownTables = new Map<number, string[]>();
       const visit = (record: FetchedRecord) => this.visit(record, token, unknownTables, visitor);
-      const result = await this.source.fetchMany(wallets, visit);
+      const result = await this.source.fetchMany(wallets, visit, graceMs);
       this.note(result, wallets.length);
-      if (unknownTables.size > 0) await this.fetchAfterLearning(unknownTables, token, visitor, result.failed);
+      if (unknownTables.size > 0) await this.fetchAfterLearning(unknownTables, token, visitor, result.failed, graceMs);
       return { failed: result.failed };
     } finally {
       this.l1.floors.endLoad();
@@ -104,10 +105,12 @@ export class ReadPath {
       else unknownTables.set(record.schemaId, [record.wallet]);
       return;
     }
-    visitor(record, this.l1.promote(record, token));
+    const result = this.l1.promote(record, token);
+    // What has expired is in L1 for who may serve it; to readers it is not there.
+    if (record.ttlMs > 0) visitor(record, result);
   }
 
-  private async fetchAfterLearning(unknown: Map<number, string[]>, token: number, visitor: RecordVisitor, failed: Map<string, ProfileCacheError>): Promise<void> {
+  private async fetchAfterLearning(unknown: Map<number, string[]>, token: number, visitor: RecordVisitor, failed: Map<string, ProfileCacheError>, graceMs: number): Promise<void> {
     const again: string[] = [];
     for (const [schemaId, wallets] of unknown) {
       const known = await this.structures.learn(schemaId).catch((error: unknown) => {
@@ -119,7 +122,7 @@ export class ReadPath {
     }
     if (again.length === 0) return;
     const stillUnknown = new Map<number, string[]>();
-    const result = await this.source.fetchMany(again, (record) => this.visit(record, token, stillUnknown, visitor));
+    const result = await this.source.fetchMany(again, (record) => this.visit(record, token, stillUnknown, visitor), graceMs);
     this.note(result, again.length);
     for (const [wallet, error] of result.failed) failed.set(wallet, error);
     for (const wallets of stillUnknown.values()) this.row.count(COUNTER.corrupt, wallets.length);

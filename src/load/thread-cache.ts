@@ -40,8 +40,16 @@ export interface EntryInfo<P> {
   bytes: number;
   /** Version stamp: greater is newer. */
   version: number;
-  /** True only where an expired profile is served on purpose. */
+  /** It has expired (`ttlMs` is negative) and is kept for its grace: `getOrLoad` alone may serve it. */
   stale: boolean;
+}
+
+/** A profile in its grace. */
+export interface Stale {
+  profile: object;
+  version: number;
+  /** Since it expired. */
+  expiredMs: number;
 }
 
 export class ThreadCache {
@@ -56,11 +64,12 @@ export class ThreadCache {
   private readonly hits: AccessSink['hits'];
   private readonly tables: StructureTables;
   private readonly pattern: WalletPattern;
+  private readonly graceMs: number;
   private readonly hitClock: HitClock;
   private schemaLogRead = 0;
 
   constructor(parts: {
-    region: Region; row: ThreadRow; codec: ProfileCodec; tables: StructureTables; clock: Clock; sink: AccessSink; nearProfiles: number; pattern: WalletPattern; isOwner: boolean;
+    region: Region; row: ThreadRow; codec: ProfileCodec; tables: StructureTables; clock: Clock; sink: AccessSink; nearProfiles: number; pattern: WalletPattern; graceMs: number; isOwner: boolean;
   }) {
     this.region = parts.region;
     this.row = parts.row;
@@ -70,6 +79,7 @@ export class ThreadCache {
     this.sink = parts.sink;
     this.hits = parts.sink.hits;
     this.pattern = parts.pattern;
+    this.graceMs = parts.graceMs;
     this.hitClock = new HitClock(() => parts.clock.monotonicMs());
     this.near = new NearCache(parts.nearProfiles, parts.region.u32, (slot) => versionWord(parts.region, slot), parts.isOwner);
     this.reader = new L1Reader(parts.region);
@@ -102,7 +112,7 @@ export class ThreadCache {
     const nowMs = this.clock.monotonicMs();
     checkWallet(wallet, this.pattern);
     const { reader } = this;
-    if (this.read(wallet, nowMs) !== 'hit') return undefined;
+    if (this.read(wallet, nowMs - this.graceMs) !== 'hit') return undefined;
     const near = this.near.get(wallet);
     const isNear = near !== undefined && near.slot === reader.slot && near.slotVersion === reader.slotVersion;
     const profile = isNear ? near.profile : this.decode();
@@ -114,7 +124,7 @@ export class ThreadCache {
       ttlMs: reader.expiresAtMs - nowMs,
       bytes: reader.payloadBytes,
       version: reader.version,
-      stale: false,
+      stale: reader.expiresAtMs <= nowMs,
     };
   }
 
@@ -126,6 +136,29 @@ export class ThreadCache {
   /** Version stamp of the resident profile; 0 when L1 does not hold it. */
   versionOf(wallet: string): number {
     return this.holds(wallet) ? this.reader.version : 0;
+  }
+
+  /** The profile if it expired less than `graceMs` ago; the one way to what has expired. */
+  stale(wallet: string, graceMs: number): Stale | undefined {
+    const nowMs = this.clock.monotonicMs();
+    if (!this.readsStale(wallet, graceMs, nowMs)) return undefined;
+    const { slot, version, expiresAtMs } = this.reader;
+    const profile = this.decode();
+    if (profile === undefined) return undefined;
+    this.sink.hit(slot);
+    return { profile, version, expiredMs: nowMs - expiresAtMs };
+  }
+
+  hasStale(wallet: string, graceMs: number): boolean {
+    return this.readsStale(wallet, graceMs, this.clock.monotonicMs());
+  }
+
+  /** Milliseconds until the resident profile expires; Infinity when L1 does not hold it. */
+  leftMs(wallet: string): number {
+    const nowMs = this.clock.monotonicMs();
+    const near = this.near.get(wallet);
+    if (near !== undefined) return near.expiresAtMs - nowMs;
+    return this.read(wallet, nowMs) === 'hit' ? this.reader.expiresAtMs - nowMs : Infinity;
   }
 
   check(wallet: unknown): asserts wallet is string {
@@ -150,6 +183,10 @@ export class ThreadCache {
       result = this.reader.read(key, nowMs);
     }
     return result;
+  }
+
+  private readsStale(wallet: string, graceMs: number, nowMs: number): boolean {
+    return graceMs > 0 && this.read(wallet, nowMs - graceMs) === 'hit' && this.reader.expiresAtMs <= nowMs;
   }
 
   private readShared(wallet: string, nowMs: number): object | undefined {

@@ -121,6 +121,17 @@ export class WritePath {
     return this.track(this.carryOut({ wallet, version, expiresAtMs: Infinity }));
   }
 
+  /** A load begun with this version found that there is no profile: what is older goes, in both tiers, unless something newer is known. */
+  removeLoaded(wallet: string, version: number): void {
+    if (version < this.l1.floors.of(wallet)) return;
+    const { memory } = this.l1;
+    const stands = memory.stands(wallet, version);
+    this.l1.drop(wallet, version);
+    // The load's own word contradicts nothing that it says.
+    if (stands) memory.begin(wallet, version);
+    if (this.sink !== undefined) void this.track(this.carryOut({ wallet, version, expiresAtMs: Infinity, loaded: true }));
+  }
+
   async clear(): Promise<void> {
     const version = this.versions.next();
     this.l1.clear(version);

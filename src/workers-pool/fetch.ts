@@ -16,7 +16,7 @@ export interface FetchedRecord {
   version: number;
   /** Epoch milliseconds by the store's clock. */
   createdAtMs: number;
-  /** Life that is left now; Infinity for a foreign record that never expires. */
+  /** Life that is left now; 0 or less for what has expired and was asked for all the same; Infinity for a foreign record that never expires. */
   ttlMs: number;
 }
 
@@ -49,11 +49,13 @@ export class Fetch {
   readonly operation: Operation<FetchResult>;
   readonly parts: FetchParts;
   readonly visit: (record: FetchedRecord) => void;
+  readonly graceMs: number;
   readonly result: FetchResult = { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
 
-  constructor(parts: FetchParts, visit: (record: FetchedRecord) => void) {
+  constructor(parts: FetchParts, visit: (record: FetchedRecord) => void, graceMs: number) {
     this.parts = parts;
     this.visit = visit;
+    this.graceMs = graceMs;
     this.operation = new Operation(parts.dispatcher, parts.clock, parts.timeoutMs, () => this.#timeOut());
   }
 
@@ -110,7 +112,7 @@ class FetchJob implements Job, SlicedWork {
   }
 
   build(seq: number, chunk: number): { task: Task } {
-    return { task: { op: 'get', seq, deadlineMs: this.deadlineMs, wallets: this.#wallets, chunk } };
+    return { task: { op: 'get', seq, deadlineMs: this.deadlineMs, wallets: this.#wallets, chunk, graceMs: this.#fetch.graceMs } };
   }
 
   answered(reply: Reply, { seq, chunk, release }: { seq: number; chunk: number; release: () => void }): void {
@@ -164,7 +166,7 @@ class FetchJob implements Job, SlicedWork {
 
   /** Only what comes out of the inbox may be read here, and only once: the chunk is ours until `release`. */
   #visitUntil(untilMs: number): boolean {
-    const { result, visit, parts } = this.#fetch;
+    const { result, visit, parts, graceMs } = this.#fetch;
     const reader = this.#reader!;
     const wallets = this.#wallets;
     const nowMs = parts.clock.monotonicMs();
@@ -183,11 +185,9 @@ class FetchJob implements Job, SlicedWork {
           this.#records++;
           this.#rawBytes += raw.length;
           if (status === STATUS.spilled) parts.counts.spilled++;
-          if (ttlMs <= 0) {
-            result.missing.push(wallet);
-            break;
-          }
-          result.found++;
+          if (ttlMs <= 0) result.missing.push(wallet);
+          else result.found++;
+          if (ttlMs <= -graceMs) break;
           visit({ wallet, raw, schemaId: reader.schemaId(i), version: reader.version(i), createdAtMs: reader.createdAtMs(i), ttlMs });
           if (++sinceLook < VISITS_PER_LOOK && raw.length < LARGE_VISIT_BYTES) break;
           sinceLook = 0;

@@ -70,16 +70,17 @@ export class L2Client {
 
   /**
    * Reads `wallets`; `visit` is called on this thread for each record found, in slices with turns of the event loop between.
+   * With `graceMs` also what expired less than that ago (`ttlMs` is 0 or less); it is in `missing` as well.
    * Resolves after `l2TimeoutMs` at the latest; what was not visited by then is in `failed` and will not be visited later.
    * Rejects with ERR_CLOSED, and with whatever `visit` throws.
    */
-  async fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void): Promise<FetchResult> {
+  async fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void, graceMs = 0): Promise<FetchResult> {
     this.#mustBeOpen();
     if (wallets.length === 0) return { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
     // Parts are sorted by bucket already: hashing them again would cost as much as visiting them.
     const buckets = this.#parts.has(wallets) ? 0 : this.#buckets;
     const lists = split(wallets, { maxItems: this.#sizer.walletsPerTask, threads: this.#threads, buckets });
-    const result = await new Fetch(this.#fetchParts, visit).start(lists.length === 1 ? [wallets] : lists.map((list) => Array.from(list, (i) => wallets[i])));
+    const result = await new Fetch(this.#fetchParts, visit, graceMs).start(lists.length === 1 ? [wallets] : lists.map((list) => Array.from(list, (i) => wallets[i])));
     this.#counts.fetchedRecords += result.found;
     return result;
   }

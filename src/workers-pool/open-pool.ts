@@ -25,8 +25,9 @@ export async function openPool(options: ResolvedOptions, inbox: InboxShape, limi
     commandTimeoutMs: Math.max(1, Math.floor(l2TimeoutMs * 0.9)),
     compression: options.codec.compression,
     maxProfileBytes: options.maxProfileBytes,
+    graceMs: options.load.graceSeconds * 1000,
     // As long as what it deleted could have lived, were it written once more by someone late.
-    tombstoneTtlMs: Math.min(Math.max(options.l2TtlSeconds * 1000, MIN_TOMBSTONE_MS), MAX_TOMBSTONE_MS),
+    tombstoneTtlMs: Math.min(Math.max((options.l2TtlSeconds + options.load.graceSeconds) * 1000, MIN_TOMBSTONE_MS), MAX_TOMBSTONE_MS),
     maxSpillBytes: limits.maxSpillBytes,
     inbox,
     storeModule: internals.storeModule,

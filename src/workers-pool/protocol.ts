@@ -19,6 +19,8 @@ export interface GetTask extends TaskHead {
   wallets: readonly string[];
   /** Chunk of the inbox to answer into. */
   chunk: number;
+  /** What expired less than this ago is answered as well. */
+  graceMs: number;
 }
 
 /** Numbers of one write in `SetTask.numbers`. */
@@ -81,6 +83,8 @@ export interface WorkerData {
   compression: 'lz4' | 'none';
   maxProfileBytes: number;
   tombstoneTtlMs: number;
+  /** How long beyond its life a record is kept in L2. */
+  graceMs: number;
   /** Bytes of records that one reply may carry beside the inbox; one record always may. */
   maxSpillBytes: number;
   inbox: InboxShape;

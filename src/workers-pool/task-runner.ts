@@ -13,7 +13,7 @@ import type { CallTask, CallValue, DeleteTask, GetTask, Reply, SetTask, Task, Wo
 import type { StoreSlot } from './store-slot.ts';
 import { ErrorTable, asTyped } from './typed-error.ts';
 
-export type RunnerSettings = Pick<WorkerData, 'compression' | 'maxProfileBytes' | 'tombstoneTtlMs' | 'maxSpillBytes'>;
+export type RunnerSettings = Pick<WorkerData, 'compression' | 'maxProfileBytes' | 'tombstoneTtlMs' | 'graceMs' | 'maxSpillBytes'>;
 
 export interface Answer {
   reply: Reply;
@@ -78,7 +78,7 @@ export class TaskRunner {
       const outcome = outcomes[i];
       if (outcome.status === 'miss') writer.miss(i, outcome.floor);
       else if (outcome.status === 'failed') writer.failed(i, errors.add(outcome.error, 'ERR_L2_UNAVAILABLE'));
-      else this.#unpack(writer, i, outcome.envelope, wallets[i], toMonotonicMs, nowMs, spill);
+      else this.#unpack(writer, i, outcome.envelope, wallets[i], toMonotonicMs, nowMs - task.graceMs, spill);
     }
     writer.finish(task.seq);
     const reply: Reply = { is: 'read' };
@@ -87,7 +87,7 @@ export class TaskRunner {
     return { reply, transfer: spill.records.map((record) => record.buffer as ArrayBuffer) };
   }
 
-  #unpack(writer: ChunkWriter, i: number, envelope: Uint8Array, wallet: string, toMonotonicMs: number, nowMs: number, spill: Spill): void {
+  #unpack(writer: ChunkWriter, i: number, envelope: Uint8Array, wallet: string, toMonotonicMs: number, deadMs: number, spill: Spill): void {
     let record: InboxRecord;
     try {
       const unpacked = unpackRecord(envelope, wallet, this.#settings.maxProfileBytes);
@@ -98,7 +98,8 @@ export class TaskRunner {
       // Whatever is wrong with the bytes, and however the decoder says so, it is this record's matter alone.
       return writer.corrupt(i);
     }
-    if (record.deadlineMs <= nowMs) writer.miss(i);
+    // Nobody may serve it, yet nothing older than it may be believed either.
+    if (record.deadlineMs <= deadMs) writer.miss(i, record.version);
     else if (!writer.hit(i, record)) {
       const index = spill.add(record.raw);
       if (index === undefined) writer.again(i);
@@ -108,7 +109,7 @@ export class TaskRunner {
 
   async #set(store: L2Store, task: SetTask): Promise<Reply> {
     const { wallets, numbers, bytes, events } = task;
-    const { compression } = this.#settings;
+    const { compression, graceMs } = this.#settings;
     const createdAtMs = store.nowMs();
     const requests: SetRequest[] = [];
     for (let i = 0, from = 0; i < wallets.length; i++) {
@@ -116,7 +117,7 @@ export class TaskRunner {
       const wallet = wallets[i];
       const raw = bytes.subarray(from, (from += rawBytes));
       const envelope = packRecord({ wallet, raw, schemaId, version, createdAtMs, expiresAtMs: createdAtMs + ttlMs }, compression);
-      requests.push({ wallet, envelope, version, ttlMs, event: events?.[i] });
+      requests.push({ wallet, envelope, version, ttlMs: ttlMs + graceMs, event: events?.[i] });
     }
     // A write that was reported as too late must not take effect: packing took time.
     if (this.#late(task)) return { is: 'late' };

@@ -1,12 +1,17 @@
 /** Schedules that the model found, step by step. Each of them failed once; the title is the promise that it broke. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { Floors } from '../../src/load/floors.ts';
-import { LoadTurns } from '../../src/load/load-turns.ts';
+import { LoadMemory } from '../../src/load/load-memory.ts';
+import { LoadTurns, type TurnParts } from '../../src/load/load-turns.ts';
 import { History, judge, type Deed } from '../support/world-history.ts';
 import { ByName } from '../support/world-order.ts';
 import { World, type WorldOptions } from '../support/world.ts';
 
 const AHEAD_MS = 5_000;
+const ASK = { beyond: 0, graceMs: 0, background: false };
+
+const turnsOf = (parts: Partial<TurnParts>): LoadTurns =>
+  new LoadTurns({ leases: undefined, leaseMs: 1_000, memory: new LoadMemory(10), nowMs: () => 0, lookAgain: () => Promise.resolve(false), hasStale: () => false, nextVersion: () => 1, ...parts });
 
 class Scene {
   readonly order = new ByName();
@@ -175,10 +180,10 @@ describe('loads', () => {
 
   test('load once: a load that is late ends no other\'s turn', async () => {
     let stamp = 0;
-    const turns = new LoadTurns({ leases: undefined, leaseMs: 1_000, lookAgain: () => Promise.resolve(false), nextVersion: () => ++stamp });
-    await turns.begin('A', false);
+    const turns = turnsOf({ nextVersion: () => ++stamp });
+    await turns.begin('A', false, ASK);
     turns.end('A', {}, 1);
-    await turns.begin('A', false);
+    await turns.begin('A', false, ASK);
     turns.end('A', {}, 1);
     expect(turns.count).toBe(1);
     turns.end('A', {}, 2);
@@ -186,8 +191,8 @@ describe('loads', () => {
   });
 
   test('10: a turn whose look into L2 fails is given back', async () => {
-    const turns = new LoadTurns({ leases: undefined, leaseMs: 1_000, lookAgain: () => Promise.reject(new Error('closed')), nextVersion: () => 1 });
-    await expect(turns.begin('A', false)).rejects.toThrow('closed');
+    const turns = turnsOf({ lookAgain: () => Promise.reject(new Error('closed')) });
+    await expect(turns.begin('A', false, ASK)).rejects.toThrow('closed');
     expect(turns.count).toBe(0);
   });
 });

@@ -17,7 +17,10 @@ export interface Row {
   raw: Uint8Array | undefined;
   schemaId: number;
   createdAtMs: number;
+  /** From then on it is stale. */
   expiresAtMs: number;
+  /** From then on it is not there; `expiresAtMs` where absent. */
+  goneAtMs?: number;
 }
 
 /** What becomes of one request. `late`: the caller gives up before it takes effect. */
@@ -45,13 +48,13 @@ export class WorldL2 {
 
   row(wallet: string): Row | undefined {
     const row = this.rows.get(wallet);
-    return row === undefined || row.expiresAtMs <= this.time.nowMs ? undefined : row;
+    return row === undefined || (row.goneAtMs ?? row.expiresAtMs) <= this.time.nowMs ? undefined : row;
   }
 
   /** What a reader sees: while replicas lag, the past. */
   read(wallet: string): Row | undefined {
     const row = (this.lagging ?? this.rows).get(wallet);
-    return row === undefined || row.expiresAtMs <= this.time.nowMs ? undefined : row;
+    return row === undefined || (row.goneAtMs ?? row.expiresAtMs) <= this.time.nowMs ? undefined : row;
   }
 
   write(wallet: string, row: Row, event: string | undefined): WriteOutcome {
@@ -177,9 +180,10 @@ export class WorldClient {
   private readonly zombies: boolean;
   /** Turns that a reply needs to arrive. */
   private readonly hops: number;
+  private readonly graceMs: number;
   requests = 0;
 
-  constructor(parts: { name: string; l2: WorldL2; order: Order; time: VirtualTime; timeoutMs: number; nextFate: () => Fate; zombies: boolean; hops: number }) {
+  constructor(parts: { name: string; l2: WorldL2; order: Order; time: VirtualTime; timeoutMs: number; nextFate: () => Fate; zombies: boolean; hops: number; graceMs: number }) {
     this.name = parts.name;
     this.l2 = parts.l2;
     this.order = parts.order;
@@ -188,6 +192,7 @@ export class WorldClient {
     this.nextFate = parts.nextFate;
     this.zombies = parts.zombies;
     this.hops = parts.hops;
+    this.graceMs = parts.graceMs;
   }
 
   inParts(wallets: readonly string[], partWallets: number): readonly string[][] {
@@ -196,7 +201,7 @@ export class WorldClient {
     return parts;
   }
 
-  async fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void): Promise<FetchResult> {
+  async fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void, graceMs = 0): Promise<FetchResult> {
     const result: FetchResult = { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
     await Promise.all(wallets.map(async (wallet) => {
       let row: Row | undefined;
@@ -206,16 +211,18 @@ export class WorldClient {
         result.failed.set(wallet, error as ProfileCacheError);
         return;
       }
-      if (row?.raw === undefined) {
+      const ttlMs = (row?.expiresAtMs ?? 0) - this.time.nowMs;
+      if (row?.raw === undefined || ttlMs <= -graceMs) {
         result.missing.push(wallet);
         const floor = Math.max(row?.version ?? 0, this.l2.remembersClear ? this.l2.clearFloor : 0);
         if (floor > 0) result.floors.set(wallet, floor);
         return;
       }
-      result.found++;
+      if (ttlMs > 0) result.found++;
+      else result.missing.push(wallet);
       // As the inbox: good during the visit alone.
       const raw = new Uint8Array(row.raw);
-      visit({ wallet, raw, schemaId: row.schemaId, version: row.version, createdAtMs: row.createdAtMs, ttlMs: row.expiresAtMs - this.time.nowMs });
+      visit({ wallet, raw, schemaId: row.schemaId, version: row.version, createdAtMs: row.createdAtMs, ttlMs });
       raw.fill(0xc1);
     }));
     return result;
@@ -223,7 +230,7 @@ export class WorldClient {
 
   setMany(writes: readonly StoreWrite[]): Promise<WriteOutcome[]> {
     return Promise.all(writes.map(({ wallet, raw, schemaId, version, ttlMs, event }) => {
-      const row = { raw: new Uint8Array(raw), schemaId, version, createdAtMs: this.time.nowMs, expiresAtMs: this.time.nowMs + ttlMs };
+      const row = { raw: new Uint8Array(raw), schemaId, version, createdAtMs: this.time.nowMs, expiresAtMs: this.time.nowMs + ttlMs, goneAtMs: this.time.nowMs + ttlMs + this.graceMs };
       return this.outcome(`set ${wallet}@${version}`, () => this.l2.write(wallet, row, event));
     }));
   }

@@ -18,11 +18,13 @@ import { Attached, serveAttached } from '../../src/load/attached.ts';
 import type { Backend } from '../../src/load/backend.ts';
 import { Floors } from '../../src/load/floors.ts';
 import { L1Owner } from '../../src/load/l1-owner.ts';
+import { LoadMemory } from '../../src/load/load-memory.ts';
 import { Owner, type OwnerEvents } from '../../src/load/owner.ts';
 import { StructureSync } from '../../src/load/structure-sync.ts';
 import { ThreadCache } from '../../src/load/thread-cache.ts';
 import type { Serve, ThreadLink } from '../../src/load/thread-link.ts';
 import { VersionClock } from '../../src/load/version.ts';
+import { parseOptions, type ProfileCacheOptions } from '../../src/options.ts';
 import { ProfileCache } from '../../src/profile-cache.ts';
 import type { L2Client } from '../../src/workers-pool/l2-client.ts';
 import type { Order } from './world-order.ts';
@@ -53,6 +55,9 @@ export interface WorldOptions {
   /** Turns that a message, and a reply, needs to arrive: with many, others overtake it. */
   messageHops?: number;
   replyHops?: number;
+  /** Life of a profile; an hour where absent: then nothing expires. */
+  ttlSeconds?: number;
+  load?: ProfileCacheOptions['load'];
   /** Breaks a process on purpose. */
   sabotage?: (node: WorldNode) => void;
 }
@@ -103,13 +108,13 @@ export class WorldNode {
     };
     const clock = { monotonicMs: () => time.nowMs, wallMs };
     this.clock = clock;
-    this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: TTL_SECONDS, l2TtlJitter: 0, l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
+    this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: options.ttlSeconds ?? TTL_SECONDS, l2TtlJitter: 0, load: parseOptions({ load: options.load }).load, l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
     this.versions = new VersionClock(wallMs);
     this.thread = this.makeThread(true);
     this.floors = new Floors(options.maxFloors ?? 1_000);
     const { tables } = this.home;
-    this.l1 = new L1Owner({ writer, floors: this.floors, region, key: this.thread.key, row: rows[0], clock, tables });
-    this.client = new WorldClient({ name: this.name, l2, order, time, timeoutMs, nextFate: () => world.nextFate(), zombies: options.zombies === true, hops: options.replyHops ?? 1 });
+    this.l1 = new L1Owner({ writer, floors: this.floors, memory: new LoadMemory(1_000), region, key: this.thread.key, row: rows[0], clock, tables });
+    this.client = new WorldClient({ name: this.name, l2, order, time, timeoutMs, nextFate: () => world.nextFate(), zombies: options.zombies === true, hops: options.replyHops ?? 1, graceMs: this.graceMs });
     this.source = new WorldSource(this.name, order, options.messageHops ?? 1);
     l2.sources.push(this.source);
     const client = this.client as unknown as L2Client;
@@ -118,7 +123,7 @@ export class WorldNode {
     this.owner = new Owner({
       region, l1: this.l1, thread: this.thread, client, structures: new StructureSync(client, tables), versions: this.versions, clock, publisher: this.name,
       channel: new UpdateChannel(this.source, this.name, rows[0]), publishes: true,
-      timeoutMs, leaseMs: options.leaseMs ?? 2_000, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
+      timeoutMs, leaseMs: options.leaseMs ?? 2_000, graceMs: this.graceMs, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
       events: { updated: on('updated'), invalidated: on('invalidated'), l2Up: on('l2Up'), l2Down: on('l2Down'), channelGap: on('channelGap'), alert: on('alert'), error: on('error') } as unknown as OwnerEvents,
     });
     this.cache = this.makeCache(this.thread, this.owner, events);
@@ -138,6 +143,10 @@ export class WorldNode {
     return (this.owner as unknown as { breaker: { open: boolean } }).breaker.open;
   }
 
+  private get graceMs(): number {
+    return this.settings.load.graceSeconds * 1000;
+  }
+
   /** What must be empty when nothing is under way: name and size of each. */
   leftovers(): [string, number][] {
     const inside = <T>(object: unknown, name: string): T => (object as Record<string, T>)[name];
@@ -155,8 +164,8 @@ export class WorldNode {
 
   private makeThread(isOwner: boolean): ThreadCache {
     const { region, writer, rows, codec, tables } = this.home;
-    const sink = isOwner ? { hits: writer.policy, expired: (slot: number, nowMs: number) => void writer.removeExpired(slot, nowMs) } : { hits: { touched: () => {} }, expired: () => {} };
-    return new ThreadCache({ region, row: rows[isOwner ? 0 : 1], codec, tables, clock: this.clock, sink, nearProfiles: 4, pattern: undefined, isOwner });
+    const sink = isOwner ? { hits: writer.policy, expired: (slot: number, nowMs: number) => void writer.removeExpired(slot, nowMs - this.graceMs) } : { hits: { touched: () => {} }, expired: () => {} };
+    return new ThreadCache({ region, row: rows[isOwner ? 0 : 1], codec, tables, clock: this.clock, sink, nearProfiles: 4, pattern: undefined, graceMs: this.graceMs, isOwner });
   }
 
   private makeCache(thread: ThreadCache, backend: Backend, events: EventEmitter): ProfileCache<Numbered> {

@@ -9,7 +9,7 @@ import { REOPEN_PAUSE_MS, StoreSlot } from '../../src/workers-pool/store-slot.ts
 import { TaskRunner } from '../../src/workers-pool/task-runner.ts';
 import { MemoryStore, makeMemoryStoreData } from '../support/memory-store.ts';
 
-const settings = { compression: 'lz4', maxProfileBytes: 100_000, tombstoneTtlMs: 60_000, maxSpillBytes: 10_000 } as const;
+const settings = { compression: 'lz4', maxProfileBytes: 100_000, tombstoneTtlMs: 60_000, graceMs: 0, maxSpillBytes: 10_000 } as const;
 const inbox = new InboxView(makeInbox(2, 4096));
 
 class TestClock implements Clock {
@@ -31,7 +31,7 @@ function storeOf(rows: Record<string, Uint8Array | GetOutcome>): L2Store {
 }
 
 const envelopeOf = (wallet: string, raw: Uint8Array, over = {}) => packRecord({ wallet, raw, schemaId: 3, version: 9, createdAtMs: Date.now(), expiresAtMs: Date.now() + 5_000, ...over }, 'lz4');
-const get = (wallets: string[], deadlineMs = 10_000) => ({ op: 'get', seq: 77, deadlineMs, wallets, chunk: 1 }) as const;
+const get = (wallets: string[], deadlineMs = 10_000) => ({ op: 'get', seq: 77, deadlineMs, wallets, chunk: 1, graceMs: 0 }) as const;
 
 afterEach(() => void inbox.u8.fill(0));
 
@@ -60,7 +60,8 @@ describe('reading', () => {
       damaged: STATUS.corrupt,
       swapped: STATUS.corrupt,
       foreign: STATUS.corrupt,
-      expired: STATUS.miss,
+      // Not to be had, yet nothing older may be believed.
+      expired: STATUS.missFloor,
       deleted: STATUS.missFloor,
       floor: STATUS.missFloor,
       failed: STATUS.failed,
