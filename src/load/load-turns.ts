@@ -148,15 +148,19 @@ export class LoadTurns {
   /** Another process loads: the turn ends when its profile is there, or when its lease has gone. */
   private async waitForOther(wallet: string, turn: Turn, ask: LoadAsk): Promise<void> {
     const giveUpMs = performance.now() + this.parts.leaseMs;
-    for (let pollMs = FIRST_POLL_MS; performance.now() < giveUpMs; pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS)) {
-      await this.untilChanged(turn, pollMs * (0.75 + Math.random() / 2));
-      if (await this.parts.lookAgain(wallet, ask)) break;
-      if (await this.tryLease(wallet, turn)) {
-        turn.leased = true;
-        break;
+    const waits = () => this.turns.get(wallet) === turn;
+    try {
+      for (let pollMs = FIRST_POLL_MS; waits() && performance.now() < giveUpMs; pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS)) {
+        await this.untilChanged(turn, pollMs * (0.75 + Math.random() / 2));
+        if (!waits() || (await this.parts.lookAgain(wallet, ask))) break;
+        turn.leased = await this.tryLease(wallet, turn);
+        if (turn.leased) break;
       }
+    } catch {
+      // The cache has been closed meanwhile, which ends every turn.
     }
-    this.end(wallet, {});
+    if (waits()) this.end(wallet, {});
+    else if (turn.leased) this.giveBack(wallet, turn.token);
   }
 
   private untilChanged(turn: Turn, atMostMs: number): Promise<void> {
