@@ -145,7 +145,7 @@ export class ThreadCache {
     const { slot, version, expiresAtMs } = this.reader;
     const profile = this.decode();
     if (profile === undefined) return undefined;
-    this.sink.hit(slot);
+    this.hits.touched(slot);
     return { profile, version, expiredMs: nowMs - expiresAtMs };
   }
 
