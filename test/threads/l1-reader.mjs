@@ -5,8 +5,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 const { dist, buffer, shared, wallets, seed, broken, nearShare } = workerData;
-const [{ openRegion }, { L1Reader }, { WalletKey }, layout, { probe }, { ThreadRow }, record] = await Promise.all(
-  ['region', 'reader', 'wallet-key', 'layout', 'index-cells', 'thread-row', 'record'].map((name) => import(`${dist}/l1/${name}.js`)),
+const [{ openRegion }, { L1Reader }, { WalletKey }, layout, { probe }, { ThreadRow }, record, { systemClock }, { ThreadCache }] = await Promise.all(
+  ['l1/region', 'l1/reader', 'l1/wallet-key', 'l1/layout', 'l1/index-cells', 'l1/thread-row', 'l1/record', 'clock', 'load/thread-cache'].map((name) => import(`${dist}/${name}.js`)),
 );
 const { RECORD, SLOT } = layout;
 const region = openRegion(buffer);
@@ -46,11 +46,10 @@ class BrokenReader extends L1Reader {
     return result;
   }
 }
-const reader = broken && broken !== 'near-blind' ? new BrokenReader(region) : new L1Reader(region);
+const reader = broken === 'no-close' || broken === 'no-key' ? new BrokenReader(region) : new L1Reader(region);
 const row = ThreadRow.claim(region);
 
-const clock = performance.timeOrigin;
-const nowMs = () => clock + performance.now();
+const nowMs = () => systemClock.monotonicMs();
 let state = seed;
 const random = (below) => {
   state ^= state << 13;
@@ -58,7 +57,7 @@ const random = (below) => {
   state ^= state << 5;
   return (state >>> 0) % below;
 };
-const counts = { reads: 0, hits: 0, misses: 0, expired: 0, contended: 0, nearHits: 0, maxReadMs: 0, versions: 0 };
+const counts = { reads: 0, cacheHits: 0, lateHits: 0, maxLateMs: 0, hits: 0, misses: 0, expired: 0, contended: 0, nearHits: 0, maxReadMs: 0, versions: 0 };
 const faults = [];
 const kinds = { foreign: 0, torn: 0, stale: 0, expired: 0 };
 const fault = (kind, what, wallet) => {
@@ -72,13 +71,54 @@ const near = new Map();
 function judge(wallet, floor, removed) {
   const payload = new Uint32Array(reader.payload.buffer, reader.payload.byteOffset, reader.payloadBytes >>> 2);
   const version = reader.version;
-  for (let i = 0; i < payload.length; i += 2) {
+  for (let i = 0; i < payload.length; i += i === 0 ? 4 : 2) {
     if (payload[i] !== wallet) return fault('foreign', `foreign payload (${payload[i]} at word ${i})`, wallet);
     if (payload[i + 1] !== version) return fault('torn', `torn payload (${payload[i + 1]} of version ${version})`, wallet);
   }
   if (version < floor) return fault('stale', `version ${version} after ${floor} was acknowledged`, wallet);
   if (version <= removed) return fault('stale', `version ${version} after its removal was acknowledged`, wallet);
   if (reader.expiresAtMs <= judge.nowMs) return fault('expired', 'expired', wallet);
+}
+
+/**
+ * The read path of the product: near cache, shared clock reading, pauses. `profile` is what was in the payload: wallet, version, deadline.
+ * A deadline may be noticed late by one run of hits that share a reading of the clock, 65 reads at the most.
+ */
+const RUN_READS = 65;
+/** By how much two threads may disagree about the machine's clock. */
+const CLOCK_SLACK_MS = 0.1;
+const codec = {
+  lastDecodeHadBinary: false,
+  canDecode: () => true,
+  decode(bytes, start, end) {
+    const words = new Uint32Array(Uint8Array.prototype.slice.call(bytes, start, end).buffer);
+    let whole = true;
+    for (let i = 4; i < words.length; i += 2) whole &&= words[i] === words[0] && words[i + 1] === words[1];
+    return { wallet: words[0], version: words[1], expiresAtMs: new Float64Array(words.buffer, 8, 1)[0], whole };
+  },
+};
+const cache = new ThreadCache({
+  region, row, codec, tables: { add() {} }, clock: broken === 'late-clock' ? { monotonicMs: () => nowMs() - 5 } : systemClock, sink: { hit: (slot) => row.pushHit(slot), expired() {} }, nearProfiles: wallets >> 1, isOwner: false,
+});
+const names = Array.from({ length: wallets }, (_, i) => `wallet-${i}`);
+const startsMs = new Float64Array(128).fill(nowMs());
+let gets = 0;
+function readCache(wallet, floor, removed) {
+  const profile = cache.get(names[wallet]);
+  const runBeganMs = startsMs[(gets - RUN_READS) & 127];
+  const startedMs = startsMs[gets++ & 127];
+  const tookMs = nowMs() - startedMs;
+  if (tookMs > counts.maxReadMs) counts.maxReadMs = tookMs;
+  if (profile === undefined) return;
+  counts.cacheHits++;
+  if (profile.wallet !== wallet) return fault('foreign', `profile of ${profile.wallet}`, wallet);
+  if (!profile.whole) return fault('torn', 'torn profile', wallet);
+  if (profile.version < floor || profile.version <= removed) return fault('stale', `version ${profile.version} after ${Math.max(floor, removed)} was acknowledged`, wallet);
+  const lateMs = startedMs - profile.expiresAtMs;
+  if (lateMs <= 0) return;
+  counts.lateHits++;
+  if (lateMs > counts.maxLateMs) counts.maxLateMs = lateMs;
+  if (profile.expiresAtMs <= runBeganMs - CLOCK_SLACK_MS) fault('expired', `served ${lateMs.toFixed(3)} ms after its deadline, ${(startedMs - runBeganMs).toFixed(3)} ms after the run of hits could have begun`, wallet);
 }
 
 Atomics.add(control, 2, 1);
@@ -92,6 +132,13 @@ while (Atomics.load(control, 0) === 0 && Atomics.load(control, 1) === 0) {
     const removed = removedUpTo[wallet];
     const started = nowMs();
     judge.nowMs = started;
+    if (!broken || broken === 'late-clock') {
+      startsMs[gets & 127] = started;
+      if (random(2) === 0) {
+        readCache(wallet, floor, removed);
+        continue;
+      }
+    }
     const entry = near.get(wallet);
     if (entry && entry.expiresAtMs > started && (broken === 'near-blind' || reader.stands(entry.slot, entry.slotVersion))) {
       counts.nearHits++;

@@ -3,7 +3,7 @@
  * PROFILECACHE_TORTURE_MS and PROFILECACHE_TORTURE_READERS lengthen it; PROFILECACHE_TORTURE_SEED repeats the owner's choices.
  */
 import { describe, expect, test } from 'vitest';
-import { torture, type TortureOptions } from '../support/l1-torture.ts';
+import { torture, tortureWithKills, type TortureOptions } from '../support/l1-torture.ts';
 
 const runMs = Number(process.env.PROFILECACHE_TORTURE_MS ?? 1_200);
 const readers = Number(process.env.PROFILECACHE_TORTURE_READERS ?? 2);
@@ -19,6 +19,14 @@ describe(`readers in threads, seed ${seed}`, () => {
     for (const what of ['puts', 'removes', 'clears', 'evictions', 'expirations', 'movedBytes'] as const) expect(report[what], what).toBeGreaterThan(0);
     expect(report.readers.hits).toBeGreaterThan(1_000);
     expect(report.readers.nearHits).toBeGreaterThan(0);
+    expect(report.readers.cacheHits).toBeGreaterThan(1_000);
+  }, runMs + 60_000);
+
+  test('that are terminated anywhere: nothing of them stays', async () => {
+    const report = await tortureWithKills(base);
+    console.log(`    ${JSON.stringify(report)}`);
+    expect(report).toMatchObject({ faults: [], oddSlots: 0, rowsKept: 0 });
+    expect(report.kills).toBeGreaterThan(0);
   }, runMs + 60_000);
 
   // A canary each: the same run must notice these readers.
@@ -29,5 +37,9 @@ describe(`readers in threads, seed ${seed}`, () => {
   test('a reader that does not compare keys is caught', async () => {
     const report = await torture({ ...base, runMs: 20_000, wallets: 4_000, maxProfiles: 3_000, maxBytes: 4 * 1024 * 1024, broken: 'no-key' });
     expect(report.faults).not.toEqual([]);
+  }, 60_000);
+  test('a reader whose clock is late is caught', async () => {
+    const report = await torture({ ...base, runMs: 20_000, broken: 'late-clock' });
+    expect(report.kinds.expired).toBeGreaterThan(0);
   }, 60_000);
 });

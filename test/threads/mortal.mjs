@@ -1,4 +1,5 @@
-// An attached thread that is in the middle of something when it ends. `witness` lives, and judges what it reads.
+// An attached thread that is in the middle of something when it ends. `witness` and `watch` live; they judge, and time, what they read.
+import { createHistogram } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ProfileCache } from 'profilecache';
 
@@ -33,6 +34,32 @@ async function witness() {
   parentPort.postMessage({ rounds, faults });
 }
 
+/** Times every read, and a piece of work without a cache beside it. */
+async function watch() {
+  const [reads, idle] = [createHistogram(), createHistogram()];
+  const faults = [];
+  let going = true;
+  parentPort.on('message', () => (going = false));
+  parentPort.postMessage('begun');
+  const nanoseconds = (fromMs, toMs) => Math.max(1, Math.round((toMs - fromMs) * 1e6));
+  while (going) {
+    for (const stopMs = performance.now() + 5; performance.now() < stopMs; ) {
+      const name = wallet();
+      const startMs = performance.now();
+      const profile = cache.getProfileSync(name);
+      const readMs = performance.now();
+      for (let spin = 0; spin < 200; spin++) Math.sqrt(spin);
+      reads.record(nanoseconds(startMs, readMs));
+      idle.record(nanoseconds(readMs, performance.now()));
+      if (profile !== undefined && `w${profile.i}` !== name) faults.push(`${name}: ${JSON.stringify(profile)}`);
+    }
+    await rest(1);
+  }
+  parentPort.postMessage({
+    faults, reads: reads.count, readP999Ms: reads.percentile(99.9) / 1e6, readMaxMs: reads.max / 1e6, idleP999Ms: idle.percentile(99.9) / 1e6, idleMaxMs: idle.max / 1e6,
+  });
+}
+
 async function forEver(what) {
   parentPort.postMessage('begun');
   for (;;) {
@@ -44,6 +71,9 @@ async function forEver(what) {
 switch (act) {
   case 'witness':
     await witness();
+    break;
+  case 'watch':
+    await watch();
     break;
   case 'read':
     await forEver((one) => (Math.random() < 0.5 ? one.getProfileSync(wallet()) : one.bulkPrefetch([wallet(), wallet(), `absent${Math.random()}`])));
