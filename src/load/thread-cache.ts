@@ -11,15 +11,17 @@ import { pause } from '../l1/pause.ts';
 import { L1Reader, versionWord, type ReadResult } from '../l1/reader.ts';
 import type { Region } from '../l1/region.ts';
 import { readSchemas } from '../l1/schema-log.ts';
+import { declareOwnerGone, ownerLife } from '../l1/row-claim.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { WalletKey, checkWallet, type WalletPattern } from '../l1/wallet-key.ts';
 import { HitClock } from './hit-clock.ts';
 import { COUNTER } from '../stats/metrics.ts';
 
 const NEAR_HITS = COUNTER.nearHits;
-/** Together 4 ms: about what a busy machine takes a core away for. */
-const MAX_PAUSES = 20;
+/** About what a busy machine takes a core away for; there a pause may take several times PAUSE_MS. */
+const MAX_WAIT_MS = 4;
 const PAUSE_MS = 0.2;
+const MAX_PAUSES = MAX_WAIT_MS / PAUSE_MS;
 
 /** How a thread tells of what it saw: the owner acts at once, an attached thread leaves a note in its ring. */
 export interface AccessSink {
@@ -170,19 +172,26 @@ export class ThreadCache {
     return this.decodeWith(bytes, 0, bytes.length, schemaId);
   }
 
-  /**
-   * The owner holds a slot for well under a microsecond, unless the system takes its core away just then. Rather than call a resident
-   * profile a miss, this thread sleeps a little. An owner that died there costs each read of that slot MAX_PAUSES of them, until it is
-   * known to be dead.
-   */
   private read(wallet: string, nowMs: number): ReadResult {
     const key = this.key.set(wallet);
-    let result = this.reader.read(key, nowMs);
-    for (let pauses = 0; result === 'contended' && pauses < MAX_PAUSES && !this.reader.closed; pauses++) {
+    const result = this.reader.read(key, nowMs);
+    return result === 'contended' ? this.waitOut(key, nowMs) : result;
+  }
+
+  /**
+   * The owner holds a slot for well under a microsecond, unless the system takes its core away just then. Rather than call a resident
+   * profile a miss, this thread sleeps a little. An owner that died there costs the first thread that finds out MAX_WAIT_MS, and nobody after it.
+   */
+  private waitOut(key: WalletKey, nowMs: number): ReadResult {
+    const { reader } = this;
+    const giveUpMs = this.clock.monotonicMs() + MAX_WAIT_MS;
+    for (let pauses = 0; pauses < MAX_PAUSES && !reader.closed && this.clock.monotonicMs() < giveUpMs; pauses++) {
       pause(PAUSE_MS);
-      result = this.reader.read(key, nowMs);
+      const result = reader.read(key, nowMs);
+      if (result !== 'contended') return result;
     }
-    return result;
+    if (!reader.closed && ownerLife(this.region) === 'dead') declareOwnerGone(this.region);
+    return 'contended';
   }
 
   private readsStale(wallet: string, graceMs: number, nowMs: number): boolean {

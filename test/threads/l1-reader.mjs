@@ -98,7 +98,7 @@ const codec = {
   },
 };
 const cache = new ThreadCache({
-  region, row, codec, tables: { add() {} }, clock: broken === 'late-clock' ? { monotonicMs: () => nowMs() - 5 } : systemClock, sink: { hit: (slot) => row.pushHit(slot), expired() {} }, nearProfiles: wallets >> 1, isOwner: false,
+  region, row, codec, tables: { add() {} }, clock: broken === 'late-clock' ? { monotonicMs: () => nowMs() - 5 } : systemClock, sink: { hits: { touched: (slot) => row.pushHit(slot) }, expired() {} }, nearProfiles: wallets >> 1, isOwner: false,
 });
 const names = Array.from({ length: wallets }, (_, i) => `wallet-${i}`);
 const startsMs = new Float64Array(128).fill(nowMs());

@@ -6,6 +6,11 @@ import { Worker } from 'node:worker_threads';
 import { once } from 'node:events';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { CacheHandle } from '../../src/handle.ts';
+import { HEADER, SLOT } from '../../src/l1/layout.ts';
+import { L1Reader } from '../../src/l1/reader.ts';
+import { openRegion } from '../../src/l1/region.ts';
+import { beginChange } from '../../src/l1/seqlock.ts';
+import { WalletKey } from '../../src/l1/wallet-key.ts';
 import { ProfileCache } from '../../src/profile-cache.ts';
 
 interface Profile extends Record<string, unknown> { i: number; n: number }
@@ -86,6 +91,26 @@ test('a thread that attaches after its death reads L1 and is told', async () => 
   expect(readAll(cache, new Map())).toBeGreaterThanOrEqual(199);
   expect((await timed(cache.updateProfile('mine', { i: 0, n: 3 }))).code).toBe('ERR_OWNER_GONE');
   expect((await timed(cache.updateProfile('mine', { i: 0, n: 3 }))).code).toBe('ERR_OWNER_GONE');
+});
+
+test('a slot that it left odd is waited for once', async () => {
+  const { handle, blocked } = await start();
+  Atomics.store(blocked, 0, 1);
+  const cache = attach(handle);
+  const region = openRegion(handle.region);
+  const reader = new L1Reader(region);
+  expect(reader.read(new WalletKey(region.hashKey0, region.hashKey1).set('w7'), 0)).toBe('hit');
+  // As if it had died in the middle of a change of this slot.
+  await worker.terminate();
+  beginChange(region.i32, region.slotsStart / 4 + reader.slot * SLOT.words + SLOT.seq);
+  expect(cache.getProfileSync('w7')).toBeUndefined();
+  expect(Atomics.load(region.u32, HEADER.closed)).toBe(1);
+  // Nobody sleeps for it any more: the same many times over takes no time.
+  const started = performance.now();
+  for (let reads = 0; reads < 2_000; reads++) expect(cache.getProfileSync('w7')).toBeUndefined();
+  expect(performance.now() - started).toBeLessThan(2_000 * 2);
+  expect(cache.getProfileSync('w8')).toMatchObject({ i: 8 });
+  expect(cache.getStats().contended).toBe(2_001);
 });
 
 describe('an owner that is busy', () => {
