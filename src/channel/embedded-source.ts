@@ -36,6 +36,8 @@ interface Followed {
 }
 
 export class EmbeddedSource implements ChannelSource {
+  /** The log numbers its batches: what is missing is seen. */
+  readonly isLossy = false;
   readonly #options: EmbeddedL2Options;
   readonly #channelHash: number;
   readonly #clock: Clock;
@@ -71,6 +73,15 @@ export class EmbeddedSource implements ChannelSource {
     this.#lastPollMs = this.#clock.wallMs();
     this.#listener = listener;
     this.#timer = setInterval(() => this.poll(), this.#options.pollIntervalMs).unref();
+  }
+
+  get isListening(): boolean {
+    return this.#listener !== undefined;
+  }
+
+  /** There is nothing to connect anew: the next look starts over. */
+  renew(): void {
+    this.#folderStampMs = -1;
   }
 
   async close(): Promise<void> {

@@ -38,6 +38,7 @@ interface Address {
 }
 
 export class RedisSource implements ChannelSource {
+  readonly isLossy = true;
   readonly #options: RedisL2Options;
   readonly #context: RedisSourceContext;
   #listener: ChannelListener | undefined;
@@ -61,6 +62,14 @@ export class RedisSource implements ChannelSource {
   /** `host:port` of the node it listens at, for health and tests. */
   get node(): string | undefined {
     return this.#current && `${this.#current.host}:${this.#current.port}`;
+  }
+
+  get isListening(): boolean {
+    return this.#redis !== undefined;
+  }
+
+  renew(reason: string): void {
+    if (this.#redis !== undefined) this.#lost(this.#redis, reason);
   }
 
   /** Rejects with ERR_L2_AUTH, or with ERR_L2_CONNECT when no node took the subscription within connectTimeoutMs. */

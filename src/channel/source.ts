@@ -10,7 +10,13 @@ export interface ChannelListener {
 }
 
 export interface ChannelSource {
+  /** Single messages may get lost unseen: publishers send heartbeats, and listeners count. */
+  readonly isLossy: boolean;
+  /** False while it is being connected anew. */
+  readonly isListening: boolean;
   /** Resolves when messages published from now on will be received. */
   start(listener: ChannelListener): Promise<void>;
+  /** It hears nothing although others speak: the subscription is to be made anew, elsewhere. */
+  renew(reason: string): void;
   close(): Promise<void>;
 }

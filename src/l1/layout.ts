@@ -20,6 +20,7 @@
  *   slot    │ seq u32 │ version u32 │ offset u32 │ hash u32 │
  *             seq      odd while the owner changes the slot; +2 at every change, moves of the record included
  *             version  +1 when the content changes or goes; what near caches compare. A move leaves it alone.
+ *                      Its top bit: the entry is suspect, nobody reads it until the owner has taken the bit away again.
  *             offset   of the record in the arena, in units of 4 bytes, plus one; 0 = the slot is empty
  *             hash     of the wallet. While the slot is empty: the next empty slot plus one, 0 = the last (owner only)
  *
@@ -91,6 +92,9 @@ export const SCHEMA_LOG_BYTES = 512 * 1024;
 
 /** Words of a slot. */
 export const SLOT = { seq: 0, version: 1, offset: 2, hash: 3, words: 4, bytes: 16 } as const;
+
+/** Of a slot's version. Set and taken away without a change of content: near copies of it fall away, and stand again. */
+export const SUSPECT = 0x8000_0000;
 
 /** Unit of a slot's offset, and what records are aligned to. */
 export const RECORD_ALIGN_BYTES = 4;

@@ -1,12 +1,13 @@
 /** Reads L1 from any thread: no lock, no message, nothing held. It has no way to write an entry. */
 import { MAX_READ_TRIES, closeRead, openRead } from './seqlock.ts';
 import { probe } from './index-cells.ts';
-import { HEADER, RECORD, SLOT } from './layout.ts';
+import { HEADER, RECORD, SLOT, SUSPECT } from './layout.ts';
 import { recordAtOffset, recordCreatedAtMs, recordExpiresAtMs, recordHasKey, recordKeyBytes, recordPayloadBytes, recordSchemaId, recordVersion } from './record.ts';
 import type { Region } from './region.ts';
 import type { WalletKey } from './wallet-key.ts';
 
-export type ReadResult = 'hit' | 'miss' | 'expired' | 'contended';
+/** `suspect`: L1 holds it, but may have missed a change of it; a miss to whoever reads. */
+export type ReadResult = 'hit' | 'miss' | 'expired' | 'suspect' | 'contended';
 
 /** Looks again this often when the owner was shifting index cells while nothing was found. */
 const MAX_PROBE_TRIES = 32;
@@ -102,7 +103,7 @@ export class L1Reader {
       this.slot = slot;
       this.slotVersion = slotVersion;
       this.expiresAtMs = expiresAtMs;
-      this.result = expired ? 'expired' : 'hit';
+      this.result = expired ? 'expired' : slotVersion < SUSPECT ? 'hit' : 'suspect';
       return true;
     }
     this.result = 'contended';

@@ -75,3 +75,16 @@ export function recordWallet(region: Region, at: number): string {
   const keyAt = at + RECORD.headerBytes;
   return Buffer.from(region.u8.slice(keyAt, keyAt + recordKeyBytes(region, at))).toString('utf8');
 }
+
+export interface RecordCopy extends RecordMeta {
+  payload: Uint8Array;
+}
+
+/** Owner only: nobody changes it meanwhile. */
+export function copyRecord(region: Region, at: number): RecordCopy {
+  const payloadAt = at + RECORD.headerBytes + recordKeyBytes(region, at);
+  return {
+    payload: new Uint8Array(region.u8.subarray(payloadAt, payloadAt + recordPayloadBytes(region, at))),
+    schemaId: recordSchemaId(region, at), version: recordVersion(region, at), expiresAtMs: recordExpiresAtMs(region, at), createdAtMs: recordCreatedAtMs(region, at),
+  };
+}

@@ -11,8 +11,8 @@
 import type { EvictionPolicy, PolicyFactory } from '../eviction/policy.ts';
 import { Arena } from './arena.ts';
 import { clearCells, insertCell, probe, removeCell } from './index-cells.ts';
-import { HEADER, SLOT, recordBytes } from './layout.ts';
-import { offsetOfRecord, recordExpiresAtMs, recordHasKey, recordOfSlot, recordSize, recordVersion, writeRecord, type RecordMeta } from './record.ts';
+import { HEADER, SLOT, SUSPECT, recordBytes } from './layout.ts';
+import { copyRecord, offsetOfRecord, recordExpiresAtMs, recordHasKey, recordOfSlot, recordSize, recordVersion, recordWallet, writeRecord, type RecordCopy, type RecordMeta } from './record.ts';
 import type { Region } from './region.ts';
 import { SchemaNumbers } from './schema-ids.ts';
 import { beginChange, endChange } from './seqlock.ts';
@@ -116,6 +116,40 @@ export class L1Writer {
     return freed;
   }
 
+  /** From here on every entry reads as a miss, near copies included, until it is confirmed, replaced or removed. */
+  suspectAll(): void {
+    for (let slot = 0; slot < this.region.slotCount; slot++) if (this.inUse(slot)) this.suspect(slot);
+  }
+
+  suspect(slot: number): void {
+    const at = this.words(slot) + SLOT.version;
+    Atomics.store(this.region.u32, at, (this.region.u32[at] | SUSPECT) >>> 0);
+  }
+
+  isSuspect(slot: number): boolean {
+    return this.region.u32[this.words(slot) + SLOT.version] >= SUSPECT;
+  }
+
+  /** The entry is as good as before; so are the near copies of it that are left. */
+  confirm(slot: number): void {
+    const at = this.words(slot) + SLOT.version;
+    Atomics.store(this.region.u32, at, this.region.u32[at] & ~SUSPECT);
+  }
+
+  /** The wallet in `slot`; undefined when the slot is empty. */
+  walletOf(slot: number): string | undefined {
+    return this.inUse(slot) ? recordWallet(this.region, this.recordAt(slot)) : undefined;
+  }
+
+  /** The entry in private memory. */
+  copyOf(slot: number): RecordCopy {
+    return copyRecord(this.region, this.recordAt(slot));
+  }
+
+  get slotCount(): number {
+    return this.region.slotCount;
+  }
+
   /** A hit by the owner itself. */
   touch(slot: number): void {
     this.policy.touched(slot);
@@ -199,7 +233,7 @@ export class L1Writer {
   private publish(words: number, at: number): void {
     const { region } = this;
     beginChange(region.i32, words);
-    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
+    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) & ~SUSPECT);
     Atomics.store(region.u32, words + SLOT.offset, offsetOfRecord(region, at));
     endChange(region.i32, words);
   }
@@ -219,7 +253,7 @@ export class L1Writer {
     const { region } = this;
     const words = this.words(slot);
     beginChange(region.i32, words);
-    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) >>> 0);
+    Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) & ~SUSPECT);
     Atomics.store(region.u32, words + SLOT.offset, 0);
     endChange(region.i32, words);
   }

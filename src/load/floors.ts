@@ -65,6 +65,10 @@ export class Floors {
     return this.holds.has(wallet);
   }
 
+  heldWallets(): Iterable<string> {
+    return this.holds.keys();
+  }
+
   release(wallet: string, write: object): void {
     if (this.holds.get(wallet) === write) this.holds.delete(wallet);
   }

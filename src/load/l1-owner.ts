@@ -4,6 +4,7 @@
 import type { Clock } from '../clock.ts';
 import type { L1Writer } from '../l1/writer.ts';
 import type { WalletKey } from '../l1/wallet-key.ts';
+import type { RecordCopy } from '../l1/record.ts';
 import { appendSchema } from '../l1/schema-log.ts';
 import type { Region } from '../l1/region.ts';
 import type { StructureTables } from '../codec/structure-tables.ts';
@@ -39,6 +40,12 @@ export class L1Owner {
   private readonly clock: Clock;
   private readonly tables: StructureTables;
   private readonly sharedTables = new Set<number>();
+  /** Served on for now: L2 could not be asked, or has not answered an own write. To be checked when it does (revalidation.ts). */
+  readonly unchecked = new Set<string>();
+  /** Some entries may be suspect. */
+  private doubting = false;
+  /** L2 gave less than what L1 holds and L2 had acknowledged. */
+  onBehind: (wallet: string) => void = () => {};
 
   constructor(parts: { writer: L1Writer; floors: Floors; memory: LoadMemory; region: Region; key: WalletKey; row: ThreadRow; clock: Clock; tables: StructureTables }) {
     this.writer = parts.writer;
@@ -54,18 +61,37 @@ export class L1Owner {
   /** A record that L2 gave for a load begun with `token`; one that has expired (`ttlMs` of 0 or less) enters as such. */
   promote(record: Incoming, token: number): PromoteResult {
     const { floors } = this;
-    if (record.version < floors.of(record.wallet) || floors.isHeld(record.wallet) || floors.voided(record.wallet, token)) {
+    const { wallet, version } = record;
+    const undecided = floors.isHeld(wallet) || floors.voided(wallet, token);
+    if (undecided || version < floors.of(wallet)) {
+      if (!undecided) this.compare(wallet, version);
       this.row.count(COUNTER.promotionsRefused);
       return 'refused';
     }
     const result = this.put(record);
     if (result === 'stored' && record.ttlMs > 0) this.row.count(COUNTER.promotions);
+    if (result !== 'older') {
+      this.unchecked.delete(wallet);
+      return result;
+    }
+    this.compare(wallet, version);
     // L1 has it as new or newer already: reading L1 is the answer.
-    return result === 'older' ? 'refused' : result;
+    return 'refused';
+  }
+
+  /** L2 holds nothing of the wallet, by a read begun with `token`; `floor` is the version of its tombstone, 0 without one. */
+  absent(wallet: string, token: number, floor: number): void {
+    if (floor === 0 && !this.doubting && !this.unchecked.has(wallet)) return;
+    if (this.floors.isHeld(wallet) || this.floors.voided(wallet, token)) return;
+    const slot = this.writer.find(this.key.set(wallet));
+    if (slot < 0) return;
+    if (floor > 0 && this.writer.versionOf(slot) > floor) this.compare(wallet, floor);
+    else if (floor > 0 || this.writer.isSuspect(slot) || this.unchecked.delete(wallet)) this.writer.remove(this.key);
   }
 
   /** An update by this process. Raises the floor and voids loads under way. */
   store(record: Incoming): boolean {
+    this.unchecked.delete(record.wallet);
     this.floors.raise(record.wallet, record.version);
     this.floors.fence(record.wallet);
     this.memory.forget(record.wallet);
@@ -74,15 +100,31 @@ export class L1Owner {
 
   /** Removes what is older than `version`, and lets nothing older in again. */
   drop(wallet: string, version: number): void {
+    this.unchecked.delete(wallet);
     this.floors.raise(wallet, version);
-    this.dropUnversioned(wallet);
-  }
-
-  /** Removes the entry whatever its version is: the wallet has changed somewhere, nobody says to what. */
-  dropUnversioned(wallet: string): void {
     this.floors.fence(wallet);
     this.memory.forget(wallet);
     this.writer.remove(this.key.set(wallet));
+  }
+
+  /**
+   * Removes the entry whatever its version is: the wallet has changed somewhere, nobody says to what. But what this process wrote and
+   * L2 has not answered stays until it has: it may be the newer of the two.
+   */
+  dropUnversioned(wallet: string): void {
+    this.floors.fence(wallet);
+    this.memory.forget(wallet);
+    const slot = this.writer.find(this.key.set(wallet));
+    if (slot < 0) return;
+    if (this.floors.isHeld(wallet)) this.unchecked.add(wallet);
+    else this.writer.remove(this.key);
+  }
+
+  /** L2 has answered an own write: from now on it can be asked whether that is still the newest. */
+  answered(wallet: string): void {
+    if (!this.unchecked.has(wallet) || this.floors.isHeld(wallet)) return;
+    const slot = this.writer.find(this.key.set(wallet));
+    if (slot >= 0) this.writer.suspect(slot);
   }
 
   /** The version L1 holds, 0 when it holds none. */
@@ -94,14 +136,52 @@ export class L1Owner {
   clear(version: number): void {
     this.floors.raiseAll(version);
     this.memory.clear();
+    this.unchecked.clear();
     this.writer.clear();
   }
 
-  /** Drops every entry but no floor: what L1 holds can no longer be trusted, nor what loads under way have read. */
+  /** What L1 holds can no longer be trusted, nor what loads under way have read: nobody sees it until L2 has confirmed it. */
   distrustAll(): void {
     this.floors.fenceAll();
     this.memory.clear();
-    this.writer.clear();
+    this.writer.suspectAll();
+    this.doubting = true;
+    // What this process wrote is hidden from nobody in it; when L2 has answered, that is checked too: others may have come after it.
+    for (const wallet of this.floors.heldWallets()) this.release(wallet);
+  }
+
+  /** Every entry that was suspect has been confirmed, replaced, removed or released. */
+  settled(): void {
+    this.doubting = false;
+  }
+
+  /** A suspect entry is served on unchecked; false when there is none. */
+  release(wallet: string): boolean {
+    if (!this.confirm(wallet)) return false;
+    this.unchecked.add(wallet);
+    return true;
+  }
+
+  /** The entry that L1 holds, in private memory. */
+  copyOf(wallet: string): RecordCopy | undefined {
+    const slot = this.writer.find(this.key.set(wallet));
+    return slot < 0 ? undefined : this.writer.copyOf(slot);
+  }
+
+  private confirm(wallet: string): boolean {
+    const slot = this.writer.find(this.key.set(wallet));
+    if (slot < 0 || !this.writer.isSuspect(slot)) return false;
+    this.writer.confirm(slot);
+    return true;
+  }
+
+  /** L2 has been read and has `version`, which is no newer than what L1 may hold. */
+  private compare(wallet: string, version: number): void {
+    const held = this.versionOf(wallet);
+    if (held === 0 || held < version) return;
+    this.unchecked.delete(wallet);
+    if (this.confirm(wallet)) this.row.count(COUNTER.revalidated);
+    if (held > version) this.onBehind(wallet);
   }
 
   private put(record: Incoming): 'stored' | 'older' | 'too-large' {

@@ -2,6 +2,7 @@
  * The owner of a cache: the one thread that writes L1, talks to L2 and listens to the update channel. It puts the paths together;
  * each path is a file of its own.
  */
+import { Outgoing } from '../channel/outgoing.ts';
 import type { UpdateChannel } from '../channel/update-channel.ts';
 import type { UpdateEvent } from '../channel/update-event.ts';
 import type { Clock } from '../clock.ts';
@@ -15,6 +16,7 @@ import { Breaker } from './breaker.ts';
 import type { L1Owner, PromoteResult } from './l1-owner.ts';
 import { LoadTurns } from './load-turns.ts';
 import { ReadPath } from './read-path.ts';
+import { Revalidation } from './revalidation.ts';
 import { StructureSync } from './structure-sync.ts';
 import type { ThreadCache } from './thread-cache.ts';
 import type { VersionClock } from './version.ts';
@@ -71,10 +73,11 @@ export class Owner implements Backend {
   private readonly parts: OwnerParts;
   private readonly reads: ReadPath | undefined;
   private readonly writes: WritePath;
+  private readonly revalidation: Revalidation | undefined;
+  private readonly outgoing: Outgoing | undefined;
   private readonly breaker: Breaker | undefined;
   private readonly turns: LoadTurns;
   private readonly sweeper: NodeJS.Timeout;
-  private listening = false;
   private ticksSinceReplay = 0;
   private closing: Promise<void> | undefined;
   private readonly lookAgainFor = new Set<string>();
@@ -84,7 +87,12 @@ export class Owner implements Backend {
   constructor(parts: OwnerParts) {
     this.parts = parts;
     const { client, events, structures, l1, versions, clock, thread } = parts;
-    const onError = (error: ProfileCacheError) => (error.code === 'ERR_OVERLOADED' ? events.alert(error) : events.error(error));
+    const onError = (error: ProfileCacheError) => {
+      if (error.code === 'ERR_OVERLOADED') return events.alert(error);
+      this.revalidation?.trouble();
+      events.error(error);
+    };
+    this.outgoing = parts.publishes ? new Outgoing(parts.publisher, () => clock.wallMs(), parts.channel?.isLossy === true) : undefined;
     this.breaker = client && new Breaker(
       async () => (await client.health()).reachable,
       (up, cause) => (up ? this.l2CameBack() : events.l2Down(cause)),
@@ -92,8 +100,10 @@ export class Owner implements Backend {
     this.reads = client && new ReadPath({ source: client, l1, codec: thread.codec, structures: structures as StructureSync, versions, breaker: this.breaker as Breaker, row: thread.row, onError });
     this.writes = new WritePath({
       sink: client, l1, structures, versions, breaker: this.breaker, clock, row: thread.row, timeoutMs: parts.timeoutMs,
-      publisher: parts.publisher, publishes: parts.publishes, maxQueuedWrites: parts.maxQueuedWrites, onError,
+      outgoing: this.outgoing, maxQueuedWrites: parts.maxQueuedWrites, onError,
     });
+    this.revalidation = this.reads && new Revalidation({ reads: this.reads, l1, row: thread.row, nowMs: () => clock.monotonicMs(), isDown: () => this.breaker?.open === true });
+    l1.onBehind = (wallet) => this.writes.repair(wallet);
     this.turns = new LoadTurns({
       leases: client, leaseMs: parts.leaseMs, memory: l1.memory, nowMs: () => clock.monotonicMs(), nextVersion: () => versions.next(),
       lookAgain: (wallet, ask) => this.lookAgain(wallet, ask), hasStale: (wallet, graceMs) => thread.hasStale(wallet, graceMs),
@@ -105,9 +115,14 @@ export class Owner implements Backend {
 
   /** Hears of updates by other processes from now on. */
   async listen(): Promise<void> {
-    if (this.parts.channel === undefined) return;
-    await this.parts.channel.start({ onEvent: (event) => this.onRemote(event), onGap: (reason) => this.onGap(reason) });
-    this.listening = true;
+    const { channel, client } = this.parts;
+    if (channel === undefined) return;
+    const publish = (text: string) => (this.breaker?.open === true || client === undefined ? Promise.reject(new Error('L2 is known to be down')) : client.publish(text));
+    await channel.start({
+      onEvent: (event) => this.onRemote(event),
+      onGap: (reason) => this.onGap(reason),
+      onMet: () => this.revalidation?.suspect(),
+    }, this.outgoing && { outgoing: this.outgoing, publish });
   }
 
   async fetch(wallets: readonly string[], deliver: Deliver | undefined, watch?: FetchWatch): Promise<FetchReport> {
@@ -143,6 +158,12 @@ export class Owner implements Backend {
       }
     };
     report.failed = (await this.reads.fetch(wallets, visit((wallet) => again.push(wallet)), watch)).failed;
+    // L2 cannot say whether what L1 holds is still good: better that than nothing.
+    for (const wallet of report.failed.keys()) {
+      if (this.revalidation?.release(wallet) !== true || !inL1(wallet)) continue;
+      report.found++;
+      report.failed.delete(wallet);
+    }
     if (again.length > 0) {
       const second = await this.reads.fetch(again, visit(() => {}));
       for (const [wallet, error] of second.failed) report.failed.set(wallet, error);
@@ -188,7 +209,7 @@ export class Owner implements Backend {
     const { region, client, maxProfiles, maxBytes, channel } = this.parts;
     const { writer } = this.parts.l1;
     const l1 = { profiles: writer.size, maxProfiles, bytes: writer.arena.liveBytes, maxBytes, threads: claimedRows(region) };
-    const channelHealth = { enabled: channel !== undefined, listening: this.listening };
+    const channelHealth = { enabled: channel !== undefined, listening: channel?.isListening === true };
     if (client === undefined) return { l1, channel: channelHealth };
     const store = await client.health();
     return { l1, l2: { ...store, up: this.breaker?.open !== true, queuedWrites: this.writes.queue.size }, workers: client.stats(), channel: channelHealth };
@@ -206,10 +227,11 @@ export class Owner implements Backend {
 
   private async closeAll(): Promise<void> {
     clearInterval(this.sweeper);
-    await this.parts.channel?.close();
-    this.listening = false;
     await this.turns.drain();
     await this.writes.drain();
+    // After the last event: it says how many there were.
+    await this.parts.channel?.close();
+    await this.revalidation?.close();
     this.breaker?.close();
     await this.parts.client?.close();
     this.parts.l1.writer.close();
@@ -239,16 +261,21 @@ export class Owner implements Backend {
     // An emptied or replaced L2 has no structure tables either.
     this.parts.structures?.forgetStored();
     void this.writes.replay();
+    this.revalidation?.recheck();
   }
 
   private onRemote(event: UpdateEvent): void {
     const { l1, versions, events } = this.parts;
     const change: Change = { wallet: event.wallet, timestamp: event.timestamp, origin: 'remote', version: event.version };
-    if (event.version === undefined) {
-      l1.dropUnversioned(event.wallet);
+    // A stamp from beyond tomorrow is forged or broken, and one from far ahead may be: it must not raise a floor or drag our clock along.
+    const believed = event.version === undefined || versions.plausible(event.version);
+    if (!believed) return;
+    if (event.version === undefined || !versions.near(event.version)) {
+      // It may have been an honest one: L2 is asked.
+      if (event.type === 'cleared') this.revalidation?.suspect();
+      else l1.dropUnversioned(event.wallet);
     } else {
-      // A stamp from beyond tomorrow is forged or broken: it must not raise any floor.
-      if (!versions.observe(event.version)) return;
+      versions.observe(event.version);
       if (event.type === 'cleared') l1.clear(event.version);
       else if (l1.versionOf(event.wallet) < event.version) l1.drop(event.wallet, event.version);
     }
@@ -259,13 +286,14 @@ export class Owner implements Backend {
 
   /** What was missed is unknown: nothing in L1 is served on before L2 has been asked again. */
   private onGap(reason: string): void {
-    this.parts.l1.distrustAll();
+    this.revalidation?.suspect();
     this.parts.events.channelGap(reason);
   }
 
   private sweep(slots: number): void {
     const expired = this.parts.l1.writer.sweep(slots, this.parts.clock.monotonicMs() - this.parts.graceMs);
     if (expired > 0) this.parts.thread.row.count(COUNTER.expirations, expired);
+    this.revalidation?.tick();
     // A single write that timed out does not open the breaker, and must not wait for it.
     if (this.writes.queue.size > 0 && this.breaker?.open !== true && ++this.ticksSinceReplay >= REPLAY_EVERY_TICKS) {
       this.ticksSinceReplay = 0;

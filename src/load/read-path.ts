@@ -86,7 +86,7 @@ export class ReadPath {
       const unknownTables = new Map<number, string[]>();
       const visit = (record: FetchedRecord) => this.visit(record, token, unknownTables, visitor);
       const result = await this.source.fetchMany(wallets, visit, graceMs);
-      this.note(result, wallets.length);
+      this.note(result, wallets.length, token);
       if (unknownTables.size > 0) await this.fetchAfterLearning(unknownTables, token, visitor, result.failed, graceMs);
       return { failed: result.failed };
     } finally {
@@ -123,15 +123,16 @@ export class ReadPath {
     if (again.length === 0) return;
     const stillUnknown = new Map<number, string[]>();
     const result = await this.source.fetchMany(again, (record) => this.visit(record, token, stillUnknown, visitor), graceMs);
-    this.note(result, again.length);
+    this.note(result, again.length, token);
     for (const [wallet, error] of result.failed) failed.set(wallet, error);
     for (const wallets of stillUnknown.values()) this.row.count(COUNTER.corrupt, wallets.length);
   }
 
-  private note(result: FetchResult, asked: number): void {
+  private note(result: FetchResult, asked: number, token: number): void {
+    for (const wallet of result.missing) this.l1.absent(wallet, token, this.believed(result.floors.get(wallet)));
     for (const [wallet, floor] of result.floors) {
       // A tombstone: L2 says what the least acceptable version is.
-      if (this.versions.observe(floor)) this.l1.floors.raise(wallet, floor);
+      if (this.believed(floor) > 0) this.l1.floors.raise(wallet, floor);
     }
     if (result.corrupt.length > 0) this.row.count(COUNTER.corrupt, result.corrupt.length);
     if (result.failed.size === 0) {
@@ -142,6 +143,10 @@ export class ReadPath {
     const first = result.failed.values().next().value as ProfileCacheError;
     if (result.failed.size === asked) this.breaker.failed(first, asked);
     this.onError(first);
+  }
+
+  private believed(floor: number | undefined): number {
+    return floor !== undefined && this.versions.observe(floor) ? floor : 0;
   }
 
   private allFailed(wallets: readonly string[]): FetchSummary {

@@ -7,6 +7,7 @@ const EPOCH_MS = Date.UTC(2020, 0, 1);
 const STAMPS_PER_MS = 4096;
 /** A stamp further in the future than this is no clock skew but damage or forgery, and must not drag our clock along. */
 const MAX_SKEW_MS = 24 * 3_600_000;
+const NEAR_SKEW_MS = 60_000;
 
 export class VersionClock {
   private last = 0;
@@ -27,6 +28,11 @@ export class VersionClock {
     if (!this.plausible(version)) return false;
     if (version > this.last) this.last = version;
     return true;
+  }
+
+  /** Of an event, which anybody may have made up: not further ahead than calendars of honest machines are. */
+  near(version: number): boolean {
+    return this.plausible(version) && version <= Math.max(this.last, (this.wallMs() - EPOCH_MS + NEAR_SKEW_MS) * STAMPS_PER_MS);
   }
 
   plausible(version: number): boolean {

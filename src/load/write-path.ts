@@ -13,7 +13,7 @@
  *   From 2 until L2 has answered, in the queue too, the wallet is held: what L2 has of it is not promoted.
  */
 import type { Clock } from '../clock.ts';
-import { formatEvent, type UpdateType } from '../channel/update-event.ts';
+import type { Outgoing } from '../channel/outgoing.ts';
 import { ProfileCacheError } from '../errors.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { COUNTER } from '../stats/metrics.ts';
@@ -51,6 +51,17 @@ export interface RecordSink {
   clear(version: number, event?: string): Promise<void>;
 }
 
+/** A write on its way, and the number of its event; 0 before it has one. */
+interface Sending {
+  write: PendingWrite;
+  outcome: Deferred<WriteOutcome>;
+  seq: number;
+}
+
+const typeOf = (write: PendingWrite) => (write.record === undefined ? 'invalidated' : 'updated');
+
+/** Profiles that are written back at a time; what is past it is found again by the next read. */
+const MAX_REPAIRS = 1_000;
 /** Times a write is stamped anew because L2 held a newer version. */
 const MAX_RENEWALS = 3;
 const REPLAY_BATCH = 500;
@@ -65,18 +76,18 @@ export class WritePath {
   private readonly clock: Clock;
   private readonly row: ThreadRow;
   private readonly timeoutMs: number;
-  private readonly publisher: string;
-  private readonly publishes: boolean;
+  /** Undefined: this process tells nobody. */
+  private readonly outgoing: Outgoing | undefined;
   private readonly onError: (error: ProfileCacheError) => void;
-  private seq = 0;
-  private batch: { write: PendingWrite; outcome: Deferred<WriteOutcome> }[] = [];
+  private batch: Sending[] = [];
+  private readonly repairing = new Set<string>();
   private readonly underWay = new Set<Promise<unknown>>();
   private replaying = false;
   private clearedAt = 0;
 
   constructor(parts: {
     sink: RecordSink | undefined; l1: L1Owner; structures: StructureSync | undefined; versions: VersionClock; breaker: Breaker | undefined; clock: Clock; row: ThreadRow;
-    timeoutMs: number; publisher: string; publishes: boolean; maxQueuedWrites: number; onError: (error: ProfileCacheError) => void;
+    timeoutMs: number; outgoing: Outgoing | undefined; maxQueuedWrites: number; onError: (error: ProfileCacheError) => void;
   }) {
     this.sink = parts.sink;
     this.l1 = parts.l1;
@@ -86,8 +97,7 @@ export class WritePath {
     this.clock = parts.clock;
     this.row = parts.row;
     this.timeoutMs = parts.timeoutMs;
-    this.publisher = parts.publisher;
-    this.publishes = parts.publishes;
+    this.outgoing = parts.outgoing;
     this.onError = parts.onError;
     this.queue = new WriteQueue(parts.maxQueuedWrites);
   }
@@ -138,13 +148,32 @@ export class WritePath {
     if (this.sink === undefined) return;
     // What is on its way would arrive in an L2 that has been emptied.
     await Promise.allSettled(this.underWay);
-    const event = this.eventText('cleared', '', version);
-    await this.sink.clear(version, event);
+    const event = this.outgoing?.event('cleared', '', version);
+    await this.sink.clear(version, event?.text).catch((error: unknown) => {
+      if (event !== undefined) this.outgoing?.inDoubt(event.seq, 'cleared', '');
+      throw error;
+    });
+    if (event !== undefined) this.outgoing?.decided(event.seq, true);
     // Not before: had L2 not been emptied, the invalidations that wait would still be needed.
     this.clearedAt = version;
     this.queue.dropUpTo(version);
     if (event !== undefined) this.row.count(COUNTER.eventsPublished);
     this.structures?.forgetStored();
+  }
+
+  /** L2 has gone back behind what L1 holds: it gets that again, with its own stamp. */
+  repair(wallet: string): void {
+    if (this.sink === undefined || this.breaker?.open === true || this.repairing.has(wallet) || this.repairing.size >= MAX_REPAIRS) return;
+    const copy = this.l1.copyOf(wallet);
+    if (copy === undefined || copy.expiresAtMs <= this.clock.monotonicMs()) return;
+    const { payload: raw, schemaId, version, expiresAtMs } = copy;
+    this.repairing.add(wallet);
+    void this.track(this.send({ wallet, record: { raw, schemaId }, version, expiresAtMs, loaded: true }).then((outcome) => {
+      this.repairing.delete(wallet);
+      if (outcome.status === 'stored') this.row.count(COUNTER.repaired);
+      // A late answer of L2, or a replica that lags: it has this one, or a newer.
+      else if (outcome.status === 'older' && outcome.storedVersion > version && this.versions.observe(outcome.storedVersion)) this.l1.drop(wallet, outcome.storedVersion);
+    }));
   }
 
   /** L2 answers again: brings it what it missed, oldest first. */
@@ -194,7 +223,10 @@ export class WritePath {
     try {
       const result = await this.sendUntilDecided(write, replayed);
       if (result === 'stored') this.settle(write);
-      if (result !== undefined) this.l1.floors.release(write.wallet, write);
+      if (result !== undefined) {
+        this.l1.floors.release(write.wallet, write);
+        this.l1.answered(write.wallet);
+      }
       return result;
     } finally {
       write.sending = false;
@@ -243,7 +275,9 @@ export class WritePath {
   /** Nothing of this wallet up to this write's version waits any more. */
   private settle(write: PendingWrite): void {
     const settled = this.queue.settle(write.wallet, write.version);
-    if (settled !== undefined) this.l1.floors.release(write.wallet, settled);
+    if (settled === undefined) return;
+    this.l1.floors.release(write.wallet, settled);
+    this.l1.answered(write.wallet);
   }
 
   private enqueue(write: PendingWrite): L2Result {
@@ -251,7 +285,10 @@ export class WritePath {
     const before = this.queue.waiting(write.wallet);
     const result = this.queue.add(write);
     const gone = result === 'queued' ? before : write;
-    if (gone !== undefined && gone !== this.queue.waiting(write.wallet)) this.l1.floors.release(write.wallet, gone);
+    if (gone !== undefined && gone !== this.queue.waiting(write.wallet)) {
+      this.l1.floors.release(write.wallet, gone);
+      this.l1.answered(write.wallet);
+    }
     if (result === 'full') {
       this.row.count(COUNTER.l2QueueDropped);
       this.onError(new ProfileCacheError('ERR_OVERLOADED', `L2 is away and ${this.queue.size} writes wait for it: this one is in L1 alone; raise maxQueuedWrites`, { option: 'maxQueuedWrites', wallet: write.wallet }));
@@ -263,7 +300,7 @@ export class WritePath {
   /** Writes of one tick go out in one batch. */
   private send(write: PendingWrite): Promise<WriteOutcome> {
     const outcome = deferred<WriteOutcome>();
-    this.batch.push({ write, outcome });
+    this.batch.push({ write, outcome, seq: 0 });
     if (this.batch.length === 1) setImmediate(() => void this.flush());
     return outcome.promise;
   }
@@ -276,13 +313,13 @@ export class WritePath {
     await Promise.all([
       this.run(sets, async () => {
         await this.tablesOf(sets.map(({ write }) => write));
-        return (this.sink as RecordSink).setMany(sets.map(({ write }) => this.storeWrite(write)));
+        return (this.sink as RecordSink).setMany(sets.map((one) => this.storeWrite(one)));
       }),
-      this.run(deletes, () => (this.sink as RecordSink).deleteMany(deletes.map(({ write }) => ({ wallet: write.wallet, version: write.version, event: this.eventText('invalidated', write.wallet, write.version) })))),
+      this.run(deletes, () => (this.sink as RecordSink).deleteMany(deletes.map((one) => ({ wallet: one.write.wallet, version: one.write.version, event: this.eventText(one) })))),
     ]);
   }
 
-  private async run(batch: { write: PendingWrite; outcome: Deferred<WriteOutcome> }[], work: () => Promise<WriteOutcome[]>): Promise<void> {
+  private async run(batch: Sending[], work: () => Promise<WriteOutcome[]>): Promise<void> {
     if (batch.length === 0) return;
     let outcomes: WriteOutcome[];
     try {
@@ -294,8 +331,11 @@ export class WritePath {
     const failures = outcomes.filter((outcome) => outcome.status === 'failed');
     if (failures.length === batch.length) this.breaker?.failed((failures[0] as { error: unknown }).error, batch.length);
     else this.breaker?.succeeded();
-    if (this.publishes) this.row.count(COUNTER.eventsPublished, outcomes.filter((outcome) => outcome.status === 'stored').length);
-    batch.forEach(({ outcome }, i) => outcome.resolve(outcomes[i]));
+    if (this.outgoing !== undefined) this.row.count(COUNTER.eventsPublished, outcomes.filter((outcome) => outcome.status === 'stored').length);
+    batch.forEach((one, i) => {
+      this.settleNumber(one, outcomes[i]);
+      one.outcome.resolve(outcomes[i]);
+    });
   }
 
   private async tablesOf(writes: PendingWrite[]): Promise<void> {
@@ -303,18 +343,26 @@ export class WritePath {
     await Promise.all([...ids].map((id) => this.structures?.ensureStored(id)));
   }
 
-  private storeWrite(write: PendingWrite): StoreWrite {
+  private storeWrite(one: Sending): StoreWrite {
+    const { write } = one;
     const { raw, schemaId } = write.record as { raw: Uint8Array; schemaId: number };
     return {
       wallet: write.wallet, raw, schemaId, version: write.version,
       ttlMs: Math.max(1, write.expiresAtMs - this.clock.monotonicMs()),
-      event: this.eventText('updated', write.wallet, write.version),
+      event: this.eventText(one),
     };
   }
 
-  private eventText(type: UpdateType, wallet: string, version: number): string | undefined {
-    if (!this.publishes) return undefined;
-    return formatEvent({ type, wallet, timestamp: new Date(this.clock.wallMs()).toISOString(), publisher: this.publisher, seq: ++this.seq, version });
+  private eventText(one: Sending): string | undefined {
+    const event = this.outgoing?.event(typeOf(one.write), one.write.wallet, one.write.version);
+    one.seq = event?.seq ?? 0;
+    return event?.text;
+  }
+
+  private settleNumber({ write, seq }: Sending, outcome: WriteOutcome): void {
+    if (seq === 0) return;
+    if (outcome.status === 'failed') this.outgoing?.inDoubt(seq, typeOf(write), write.wallet);
+    else this.outgoing?.decided(seq, outcome.status === 'stored');
   }
 
   private track<T>(work: Promise<T>): Promise<T> {

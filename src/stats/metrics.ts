@@ -40,7 +40,11 @@ const counters = [
   ['eventsReceived', 'count', 'update events of other processes'],
   ['eventsIgnored', 'count', 'own or outdated update events'],
   ['eventsMalformed', 'count', 'messages on the channel that are no update event'],
+  ['eventsUnread', 'count', 'messages on the channel left unread because too many came at once'],
   ['channelGaps', 'count', 'times that messages of the channel may have been lost'],
+  ['revalidated', 'count', 'entries of L1 that L2 confirmed after a gap'],
+  ['servedUnchecked', 'count', 'entries of L1 served on after a gap because L2 could not be asked; they are checked when it can'],
+  ['repaired', 'count', 'profiles written back to an L2 that had gone back in time'],
   ['decodes', 'count', 'profiles decoded'],
 ] as const satisfies readonly (readonly [string, Metric['unit'], string])[];
 

@@ -49,9 +49,9 @@ test('own messages are left out, others\' are not, whatever their wallets are ca
   const counts = new Map<number, number>();
   const row = { count: (counter: number) => void counts.set(counter, (counts.get(counter) ?? 0) + 1) };
   let say!: (text: string) => void;
-  const channel = new UpdateChannel({ start: async (listener) => void (say = listener.onMessage), close: async () => {} }, 'me', row as never);
+  const channel = new UpdateChannel({ isLossy: false, isListening: true, renew: () => {}, start: async (listener) => void (say = listener.onMessage), close: async () => {} }, 'me', row as never);
   const heard: string[] = [];
-  await channel.start({ onEvent: (event) => heard.push(event.wallet), onGap: () => {} });
+  await channel.start({ onEvent: (event) => heard.push(event.wallet), onGap: () => {}, onMet: () => {} });
   const event = (wallet: string, publisher?: string) => formatEvent({ type: 'updated', wallet, timestamp: new Date(0).toISOString(), publisher, seq: 1, version: 1 });
   say(event('own', 'me'));
   say(event('other', 'you'));

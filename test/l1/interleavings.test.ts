@@ -83,7 +83,7 @@ class World {
   }
 
   /** Reads and checks the bytes; returns the version, or what came instead. */
-  read(wallet: string): number | 'miss' | 'expired' | 'contended' {
+  read(wallet: string): number | 'miss' | 'expired' | 'suspect' | 'contended' {
     const { reader } = this;
     const result = reader.read(this.readerKey.set(wallet), this.nowMs);
     if (result !== 'hit') return result;

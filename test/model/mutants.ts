@@ -24,6 +24,7 @@ interface Insides {
     clearedAt: number;
     settle(write: PendingWrite): void;
   };
+  parts: { channel: { speak(): void; publishers: { check(): object[] } } };
   turns: { end(wallet: string, end: object, version?: number): void; nextVersion(): number };
 }
 const inside = (node: WorldNode): Insides => node.owner as unknown as Insides;
@@ -158,7 +159,46 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'a gap voids no load under way',
     weather: 'a gap while reading',
-    sabotage: ({ l1 }) => void (l1.distrustAll = () => l1.writer.clear()),
+    sabotage: ({ l1, floors }) => {
+      const distrustAll = l1.distrustAll.bind(l1);
+      l1.distrustAll = () => {
+        const { fenceAll } = floors;
+        floors.fenceAll = () => {};
+        distrustAll();
+        floors.fenceAll = fenceAll;
+      };
+    },
+  },
+  {
+    name: 'after a gap entries are confirmed without asking L2',
+    weather: 'the subscription breaks',
+    sabotage: ({ l1 }) => {
+      const distrustAll = l1.distrustAll.bind(l1);
+      l1.distrustAll = () => {
+        distrustAll();
+        for (let slot = 0; slot < l1.writer.slotCount; slot++) l1.writer.confirm(slot);
+      };
+    },
+  },
+  {
+    name: 'an own write that was unanswered at a gap is not checked when its answer has come',
+    weather: 'the subscription breaks',
+    sabotage: ({ l1 }) => void (l1.unchecked.add = () => l1.unchecked),
+  },
+  {
+    name: 'after a gap what L2 no longer holds is kept',
+    weather: 'the subscription breaks',
+    sabotage: ({ l1 }) => void (l1.absent = (wallet) => void l1.release(wallet)),
+  },
+  {
+    name: 'missing events are not counted',
+    weather: 'messages get lost',
+    sabotage: (node) => void (inside(node).parts.channel.publishers.check = () => []),
+  },
+  {
+    name: 'no heartbeats',
+    weather: 'messages get lost',
+    sabotage: (node) => void (inside(node).parts.channel.speak = () => {}),
   },
   {
     name: 'L2 takes writes in any order (no compare-and-set)',

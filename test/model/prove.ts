@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { MUTANTS } from './mutants.ts';
-import { runWeather, runsOfEach, WEATHER_NAMES, type WeatherName } from './runs.ts';
+import { runWeather, runsOf, WEATHER_NAMES, type WeatherName } from './runs.ts';
 
 const MUTANT_RUNS = 10_000;
 
@@ -14,12 +14,12 @@ async function main(): Promise<void> {
   const chosen = WEATHER_NAMES.filter((name) => values.weather === undefined || name === values.weather);
   if (chosen.length === 0) throw new Error(`--weather is one of: ${WEATHER_NAMES.join('; ')}`);
   const total = Number(values.runs ?? 1_000_000);
-  const each = values.path === undefined ? (values.weather === undefined ? runsOfEach(total) : total) : 1;
-  console.log(`seed ${seed}, Node ${process.version}, ${each} schedules of each weather`);
+  const runsFor = (name: WeatherName) => (values.path !== undefined ? 1 : values.weather === undefined ? runsOf(name, total) : total);
+  console.log(`seed ${seed}, Node ${process.version}, ${total} schedules`);
   let broken = 0;
   let runs = 0;
   for (const name of chosen as WeatherName[]) {
-    const outcome = await runWeather(name, { runs: each, seed, path: values.path });
+    const outcome = await runWeather(name, { runs: runsFor(name), seed, path: values.path });
     runs += outcome.runs;
     if (outcome.breach !== undefined) broken++;
     console.log(`${String(outcome.runs).padStart(9)}  ${outcome.breach === undefined ? 'kept  ' : 'BROKEN'}  ${name}`);

@@ -1,6 +1,6 @@
 /** One weather, run under many schedules; used by the tests (a fixed number, a fixed seed) and by `npm run prove` (any). */
 import fc, { type Scheduler } from 'fast-check';
-import { brief, carryOut, plans, type Plan, type RunOptions } from '../support/world-plan.ts';
+import { brief, carryOut, plans, type Plan, type RunOptions, type Weather } from '../support/world-plan.ts';
 import { WEATHERS } from './weathers.ts';
 
 export type WeatherName = keyof typeof WEATHERS;
@@ -9,7 +9,8 @@ export const WEATHER_NAMES = Object.keys(WEATHERS) as WeatherName[];
 /** Runs of `npm test`, all weathers together. */
 export const TEST_RUNS = 100_000;
 export const TEST_SEED = 20_261_122;
-export const runsOfEach = (total: number): number => Math.ceil(total / WEATHER_NAMES.length);
+const WHOLE_SHARES = WEATHER_NAMES.filter((name) => (WEATHERS[name] as Weather).share === undefined).length;
+export const runsOf = (name: WeatherName, total: number): number => Math.ceil((total * ((WEATHERS[name] as Weather).share ?? 1)) / WHOLE_SHARES);
 
 export interface Outcome {
   runs: number;

@@ -20,5 +20,6 @@ export const WEATHERS = {
   'attached threads': { acts: ACTS, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 2, attached: true, nodes: 2, ...HASTY },
   'foreign publishers': { acts: { ...ACTS, foreign: 3 }, skews: [0], calendarSteps: [0], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },
   'L2 goes back in time': { acts: { ...ACTS, lag: 1, 'catch-up': 1, save: 1, failover: 1 }, skews: [0], calendarSteps: [0], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },
+  'messages get lost': { acts: { get: 5, update: 4, invalidate: 2, load: 1, gap: 1 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 2, attached: false, nodes: 2, fewestCallers: 2, maxMessageFates: 12, share: 0.03, ...HASTY },
   'everything is cleared': { acts: { ...ACTS, clear: 2 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 2, attached: false, nodes: 2, ...HASTY },
 } as const satisfies Record<string, Weather>;

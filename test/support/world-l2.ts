@@ -3,6 +3,7 @@
  * whose requests, effects and replies are steps that happen in any order, late, or not at all.
  */
 import { SCHEMA_PORTABLE } from '../../src/codec/structure-tables.ts';
+import { isHeartbeat } from '../../src/channel/heartbeat.ts';
 import { parseEvent } from '../../src/channel/update-event.ts';
 import type { ChannelListener, ChannelSource } from '../../src/channel/source.ts';
 import { ProfileCacheError } from '../../src/errors.ts';
@@ -25,6 +26,9 @@ export interface Row {
 
 /** What becomes of one request. `late`: the caller gives up before it takes effect. */
 export type Fate = 'ok' | 'request-lost' | 'reply-lost' | 'refused';
+
+/** What becomes of one message on its way to one process. */
+export type MessageFate = 'ok' | 'lost' | 'twice';
 
 export const TOMBSTONE_TTL_MS = 600_000;
 
@@ -120,16 +124,28 @@ export class WorldL2 {
 export class WorldSource implements ChannelSource {
   private readonly name: string;
   private readonly order: Order;
+  readonly isLossy: boolean;
   private readonly hops: number;
+  private readonly nextFate: () => MessageFate;
   private listener: ChannelListener | undefined;
   private subscription = 1;
   private broken = false;
 
   /** @param hops turns that a message needs to arrive: with many, others overtake it. */
-  constructor(name: string, order: Order, hops: number) {
+  constructor(name: string, order: Order, parts: { hops: number; isLossy: boolean; nextFate: () => MessageFate }) {
     this.name = name;
     this.order = order;
-    this.hops = hops;
+    this.hops = parts.hops;
+    this.isLossy = parts.isLossy;
+    this.nextFate = parts.nextFate;
+  }
+
+  get isListening(): boolean {
+    return !this.broken;
+  }
+
+  renew(): void {
+    this.break();
   }
 
   start(listener: ChannelListener): Promise<void> {
@@ -143,11 +159,16 @@ export class WorldSource implements ChannelSource {
 
   post(text: string): void {
     if (this.broken) return;
+    const fate = this.isLossy ? this.nextFate() : 'ok';
+    if (fate === 'lost') return;
     const { subscription } = this;
-    const event = parseEvent(text);
-    void hop(this.order, this.hops, `${this.name} hears ${event?.type} ${event?.wallet}@${event?.version}`).then(() => {
-      if (subscription === this.subscription) this.listener?.onMessage(text);
-    });
+    const event = isHeartbeat(text) ? undefined : parseEvent(text);
+    const label = event === undefined ? `${this.name} hears a heartbeat` : `${this.name} hears ${event.type} ${event.wallet}@${event.version}`;
+    for (let times = fate === 'twice' ? 2 : 1; times > 0; times--) {
+      void hop(this.order, this.hops, label).then(() => {
+        if (subscription === this.subscription) this.listener?.onMessage(text);
+      });
+    }
   }
 
   /** What is under way is lost, and what is published before the new subscription stands. */
@@ -252,6 +273,10 @@ export class WorldClient {
 
   releaseLease(wallet: string, token: string): Promise<void> {
     return this.request(`release ${wallet}`, () => this.l2.release(wallet, token));
+  }
+
+  publish(text: string): Promise<void> {
+    return this.request('publish', () => this.l2.publish(text));
   }
 
   getBlob(): Promise<undefined> {

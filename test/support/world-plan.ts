@@ -2,7 +2,7 @@
 import fc, { type Scheduler } from 'fast-check';
 import type { ProfileCache } from '../../src/profile-cache.ts';
 import { History, judge, judgeRest, type Verdict } from './world-history.ts';
-import type { Fate } from './world-l2.ts';
+import type { Fate, MessageFate } from './world-l2.ts';
 import { scheduled } from './world-order.ts';
 import { World, type Numbered, type WorldNode } from './world.ts';
 
@@ -29,6 +29,8 @@ export interface Plan {
   hurry: number;
   messageHops: number;
   replyHops: number;
+  lossy: boolean;
+  messageFates: MessageFate[];
 }
 
 export interface Weather {
@@ -48,7 +50,14 @@ export interface Weather {
   /** They are always overtaken by others. */
   slowMessages?: boolean;
   slowReplies?: boolean;
+  /** Single messages get lost, or come twice: this many at the most are decided on. */
+  maxMessageFates?: number;
+  /** Of the runs of `npm test`: heartbeats take many steps. */
+  share?: number;
 }
+
+/** A lost message is noticed, and what L1 holds has been checked, after so long. */
+const NOTICED_MS = 2_500;
 
 const WALLETS = ['A', 'B'];
 
@@ -77,6 +86,8 @@ export function plans(weather: Weather): fc.Arbitrary<Plan> {
     hurry: fc.constantFrom(...weather.hurries),
     messageHops: fc.constantFrom(...(weather.slowMessages ? [8] : [1, 1, 8])),
     replyHops: fc.constantFrom(...(weather.slowReplies ? [6] : [1, 1, 6])),
+    lossy: fc.constant(weather.maxMessageFates !== undefined),
+    messageFates: fc.array(fc.constantFrom<MessageFate>('ok', 'ok', 'lost', 'twice'), { maxLength: weather.maxMessageFates ?? 0 }),
   });
 }
 
@@ -102,6 +113,10 @@ export async function carryOut(plan: Plan, scheduler: Scheduler, options: RunOpt
     world.calmDown();
     if (!served || !(await world.run(() => world.quiet))) {
       return [...judge(history, world, given), `10: not at rest after ${world.steps} steps: ${world.nodes.flatMap((node) => node.leftovers()).filter(([, size]) => size > 0).join('; ')}`];
+    }
+    if (plan.lossy) {
+      const noticedMs = world.time.nowMs + NOTICED_MS;
+      await world.run(() => world.time.nowMs >= noticedMs && world.quiet);
     }
     const answers: { node: WorldNode; wallet: string; seen: number }[] = [];
     for (const node of world.nodes) for (const wallet of WALLETS) void node.cache.getProfile(wallet).then((profile) => answers.push({ node, wallet, seen: profile?.i ?? 0 }));

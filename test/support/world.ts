@@ -28,7 +28,7 @@ import { parseOptions, type ProfileCacheOptions } from '../../src/options.ts';
 import { ProfileCache } from '../../src/profile-cache.ts';
 import type { L2Client } from '../../src/workers-pool/l2-client.ts';
 import type { Order } from './world-order.ts';
-import { WorldClient, WorldL2, WorldSource, type Fate } from './world-l2.ts';
+import { WorldClient, WorldL2, WorldSource, type Fate, type MessageFate } from './world-l2.ts';
 import { settled, VirtualTime } from './world-time.ts';
 
 /** A profile of the world: the number of the write that made it. */
@@ -43,6 +43,9 @@ export interface WorldOptions {
   calendarStepMs?: number;
   /** What becomes of the requests, in the order they are made; afterwards all is well. */
   fates?: readonly Fate[];
+  /** Single messages get lost: processes send heartbeats and count. What becomes of the messages, in the order they are sent. */
+  lossy?: boolean;
+  messageFates?: readonly MessageFate[];
   zombies?: boolean;
   remembersClear?: boolean;
   /** Entries of L1. */
@@ -115,14 +118,14 @@ export class WorldNode {
     const { tables } = this.home;
     this.l1 = new L1Owner({ writer, floors: this.floors, memory: new LoadMemory(1_000), region, key: this.thread.key, row: rows[0], clock, tables });
     this.client = new WorldClient({ name: this.name, l2, order, time, timeoutMs, nextFate: () => world.nextFate(), zombies: options.zombies === true, hops: options.replyHops ?? 1, graceMs: this.graceMs });
-    this.source = new WorldSource(this.name, order, options.messageHops ?? 1);
+    this.source = new WorldSource(this.name, order, { hops: options.messageHops ?? 1, isLossy: options.lossy === true, nextFate: () => world.nextMessageFate() });
     l2.sources.push(this.source);
     const client = this.client as unknown as L2Client;
     const events = new EventEmitter();
     const on = (name: string) => (detail?: unknown) => void events.emit(name, detail);
     this.owner = new Owner({
       region, l1: this.l1, thread: this.thread, client, structures: new StructureSync(client, tables), versions: this.versions, clock, publisher: this.name,
-      channel: new UpdateChannel(this.source, this.name, rows[0]), publishes: true,
+      channel: new UpdateChannel(this.source, this.name, rows[0], clock), publishes: true,
       timeoutMs, leaseMs: options.leaseMs ?? 2_000, graceMs: this.graceMs, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
       events: { updated: on('updated'), invalidated: on('invalidated'), l2Up: on('l2Up'), l2Down: on('l2Down'), channelGap: on('channelGap'), alert: on('alert'), error: on('error') } as unknown as OwnerEvents,
     });
@@ -158,6 +161,7 @@ export class WorldNode {
       ['queued writes', this.owner.queuedWrites],
       ['writes under way', inside<Set<unknown>>(writes, 'underWay').size],
       ['unsent writes', inside<unknown[]>(writes, 'batch').length],
+      ['revalidations', inside<{ underWay: boolean }>(this.owner, 'revalidation').underWay ? 1 : 0],
       ['wallets looked at again', inside<Set<string>>(this.owner, 'lookAgainFor').size],
     ];
   }
@@ -191,11 +195,13 @@ export class World {
   private clockWaits = false;
   private sinceClock = 0;
   private readonly fates: Fate[];
+  private readonly messageFates: MessageFate[];
   private readonly onUncaught = (error: unknown) => void this.uncaught.push(error);
 
   constructor(order: Order, options: WorldOptions) {
     this.order = order;
     this.fates = [...(options.fates ?? [])];
+    this.messageFates = [...(options.messageFates ?? [])];
     this.l2 = new WorldL2(this.time, options.remembersClear === true);
     this.time.install();
     process.on('unhandledRejection', this.onUncaught);
@@ -209,9 +215,14 @@ export class World {
     return this.fates.shift() ?? 'ok';
   }
 
-  /** From now on every request is answered, and in time. */
+  nextMessageFate(): MessageFate {
+    return this.messageFates.shift() ?? 'ok';
+  }
+
+  /** From now on every request is answered, and in time, and every message arrives. */
   calmDown(): void {
     this.fates.length = 0;
+    this.messageFates.length = 0;
     this.hurry = Infinity;
     this.l2.catchUp();
   }
