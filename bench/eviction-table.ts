@@ -11,7 +11,6 @@ import { fileURLToPath } from 'node:url';
 import { nextUses, optimum } from '../src/cli/simulate-optimum.ts';
 import { replay, type Trace } from '../src/cli/simulate-replay.ts';
 import { readTrace } from '../src/cli/simulate-trace.ts';
-import { MiniaturePolicy } from '../src/eviction/miniature.ts';
 import { POLICIES } from '../src/eviction/index.ts';
 import type { PolicyFactory } from '../src/eviction/policy.ts';
 import { S3FifoPolicy } from '../src/eviction/s3-fifo.ts';
@@ -26,12 +25,10 @@ const FIXED_ENTRIES = 5_000;
 const MIN_ENTRIES = 50;
 /** Cells where LRU is this near to the optimum say nothing about gaps; they count for losses. */
 const MIN_GAP = 0.002;
-const MINIATURE_FROM = 2_048;
 
 const wanted = process.argv[3] ?? '';
 const policies: Record<string, PolicyFactory> = Object.fromEntries(Object.entries<PolicyFactory>({
   adaptive: POLICIES.adaptive,
-  'adaptive, miniature above 2,048': (slots) => (slots > MINIATURE_FROM ? new MiniaturePolicy(slots, MINIATURE_FROM) : POLICIES.adaptive(slots)),
   's3-fifo': POLICIES['s3-fifo'],
   's3-fifo, small 20 %': (slots) => new S3FifoPolicy(slots, { smallShare: 0.2 }),
   's3-fifo, ghosts 3': (slots) => new S3FifoPolicy(slots, { ghosts: 3 }),

@@ -1,8 +1,7 @@
 /**
  * Greedy-Dual-Size-Frequency (L. Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy", HP Labs
  * HPL-98-69, 1998): what goes has the least of `age at its last hit + hits / bytes`; the age is the priority of the last victim.
- * For caches bounded in bytes with mixed sizes. Its heap costs O(log n) for every hit: no policy of its own, but one of those that
- * `adaptive` simulates, and a yardstick of the simulator.
+ * For caches bounded in bytes with mixed sizes. Its heap costs O(log n) for every hit: no policy of the engine, but a yardstick of the simulator.
  *
  * 28 bytes a slot.
  */
@@ -25,14 +24,6 @@ export class GdsfPolicy implements EvictionPolicy {
     this.priority = new Float64Array(slotCount);
     this.hits = new Uint32Array(slotCount);
     this.bytes = new Float64Array(slotCount);
-  }
-
-  get residents(): number {
-    return this.size;
-  }
-
-  get ownBytes(): number {
-    return [this.heap, this.placeOf, this.priority, this.hits, this.bytes].reduce((sum, part) => sum + part.byteLength, 0);
   }
 
   inserted(slot: number, _hash: number, bytes: number): void {

@@ -1,5 +1,5 @@
 /** The one place where a policy's name becomes a policy; nothing else asks its name. */
-import { makeAdaptive } from './adaptive.ts';
+import { AdaptivePolicy } from './adaptive.ts';
 import { LruPolicy } from './lru.ts';
 import type { PolicyFactory } from './policy.ts';
 import { S3FifoPolicy } from './s3-fifo.ts';
@@ -9,5 +9,5 @@ export const POLICIES: Record<'lru' | 's3-fifo' | 'w-tinylfu' | 'adaptive', Poli
   lru: (slotCount) => new LruPolicy(slotCount),
   's3-fifo': (slotCount) => new S3FifoPolicy(slotCount),
   'w-tinylfu': (slotCount) => new WTinyLfuPolicy(slotCount),
-  adaptive: makeAdaptive,
+  adaptive: (slotCount) => new AdaptivePolicy(slotCount),
 };

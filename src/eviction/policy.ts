@@ -8,6 +8,8 @@ export interface EvictionPolicy {
   inserted(slot: number, hash: number, bytes: number): void;
   /** The entry was read, or overwritten in place of its key. */
   touched(slot: number): void;
+  /** The entry takes so many bytes from now on. Absent where a policy does not look at sizes. */
+  resized?(slot: number, bytes: number): void;
   /** The entry is gone: evicted, removed or expired. */
   removed(slot: number): void;
   /** The slot that should go next, or -1 when there is none. The caller removes it, and says so. */

@@ -30,17 +30,6 @@ export class SlotQueues {
     this.sizes[queue]++;
   }
 
-  pushLast(queue: number, slot: number): void {
-    const { next, previous } = this;
-    const anchor = this.slotCount + queue;
-    const last = previous[anchor];
-    previous[slot] = last;
-    next[slot] = anchor;
-    next[last] = slot;
-    previous[anchor] = slot;
-    this.sizes[queue]++;
-  }
-
   unlink(queue: number, slot: number): void {
     const { next, previous } = this;
     next[previous[slot]] = next[slot];
@@ -58,18 +47,6 @@ export class SlotQueues {
   last(queue: number): number {
     const slot = this.previous[this.slotCount + queue];
     return slot < this.slotCount ? slot : -1;
-  }
-
-  /** -1 when the queue is empty. */
-  first(queue: number): number {
-    const slot = this.next[this.slotCount + queue];
-    return slot < this.slotCount ? slot : -1;
-  }
-
-  /** The slot behind; -1 at the end. */
-  after(slot: number): number {
-    const next = this.next[slot];
-    return next < this.slotCount ? next : -1;
   }
 
   clear(): void {

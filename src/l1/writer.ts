@@ -227,6 +227,7 @@ export class L1Writer {
     const oldBytes = recordSize(this.region, oldAt);
     this.publish(this.words(slot), at);
     this.arena.release(oldAt, oldBytes);
+    this.policy.resized?.(slot, recordSize(this.region, at));
     this.publishSize();
   }
 

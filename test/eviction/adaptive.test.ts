@@ -1,22 +1,19 @@
-/** `adaptive`: its shadow caches are what they say, it finds the right expert, and it does not lose where LRU is best. */
+/** `adaptive`: its curves are what they say, it finds what rules, and it does not lose where LRU is best. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nextUses, optimum } from '../../src/cli/simulate-optimum.ts';
 import { hashOfId, replay, type Trace } from '../../src/cli/simulate-replay.ts';
 import { readTrace } from '../../src/cli/simulate-trace.ts';
-import { EXPERTS } from '../../src/eviction/experts.ts';
+import { AdaptivePolicy } from '../../src/eviction/adaptive.ts';
 import { GdsfPolicy } from '../../src/eviction/gdsf.ts';
 import { POLICIES } from '../../src/eviction/index.ts';
-import { MiniaturePolicy } from '../../src/eviction/miniature.ts';
 import type { PolicyFactory } from '../../src/eviction/policy.ts';
-import { ShadowCaches } from '../../src/eviction/shadow-caches.ts';
-import { TunableQueues, type Knobs } from '../../src/eviction/tunable.ts';
+import { ReuseCurves } from '../../src/eviction/reuse-curves.ts';
+import { UseGhosts } from '../../src/eviction/use-ghosts.ts';
 import { seeded, traceOf, zipfTrace } from './support.ts';
 
-const alone = (knobs: Knobs): PolicyFactory => (slots) => new TunableQueues(slots, knobs, { ghostEntries: slots * knobs.ghosts });
 const loop = (keys: number, requests: number): Trace => traceOf(Array.from({ length: requests }, (_, i) => i % keys));
 /** Each key is asked for again soon or never: nothing is better than LRU by much. */
 function recent(requests: number): Trace {
@@ -24,82 +21,101 @@ function recent(requests: number): Trace {
   let fresh = 0;
   return traceOf(Array.from({ length: requests }, () => (fresh > 0 && random() < 0.6 ? fresh - 1 - Math.floor(random() ** 2 * Math.min(fresh, 60)) : fresh++)));
 }
+/** Class 0 for keys used again at every `period`th request, class 1 for keys that never come back. */
+function taught(period: number, requests: number): ReuseCurves {
+  const curves = new ReuseCurves(2, 100);
+  for (let now = 1; now <= requests; now++) curves.used(hashOfId(now % 2 ? 5_000_000 + now : (now / 2) % (period / 2)), now % 2, now);
+  return curves;
+}
 
-describe('shadow caches', () => {
-  // Frequencies are counted a moment earlier in shadow caches than alone: those experts differ by a few misses.
-  for (const knobs of EXPERTS.filter(({ admission }) => admission !== 'frequency')) {
-    test(`${knobs.name}: misses what it misses alone`, () => {
-      const trace = zipfTrace(2_000, 20_000, 0.8, 2);
-      const shadows = new ShadowCaches(150, [knobs, EXPERTS[EXPERTS.length - 1]]);
-      for (const id of trace.ids) shadows.access(hashOfId(id), 0, 1);
-      shadows.verify();
-      expect(shadows.misses[0]).toBe(replay(trace, alone(knobs), { entries: 150 }).misses);
-    });
-  }
-
-  test('LRU among the experts is exact', () => {
-    const trace = zipfTrace(2_000, 20_000, 0.8, 4);
-    expect(replay(trace, alone(EXPERTS[EXPERTS.length - 1]), { entries: 77 }).misses).toBe(replay(trace, POLICIES.lru, { entries: 77 }).misses);
+describe('curves', () => {
+  test('until something is known the youngest is worth most, in every class', () => {
+    const curves = new ReuseCurves(3, 100);
+    for (const age of [1, 5, 40, 3_000]) {
+      expect(curves.worthOf(2, age)).toBe(curves.worthOf(0, age));
+      expect(curves.worthOf(1, age)).toBeGreaterThan(curves.worthOf(1, age * 2 + 8));
+    }
   });
 
-  test('bounds in entries and bytes hold while they change, and the structure after every step', () => {
-    const step = fc.oneof(
-      { weight: 30, arbitrary: fc.record({ id: fc.integer({ min: 0, max: 50 }), bytes: fc.integer({ min: 1, max: 30 }) }) },
-      { weight: 1, arbitrary: fc.record({ entries: fc.integer({ min: 1, max: 12 }), maxBytes: fc.integer({ min: 40, max: 200 }) }) },
-      { weight: 1, arbitrary: fc.record({ evictFrom: fc.integer({ min: 0, max: EXPERTS.length }) }) },
-    );
-    fc.assert(fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
-      const shadows = new ShadowCaches(12, [...EXPERTS, 'by size']);
-      for (const now of steps) {
-        if ('id' in now) shadows.access(hashOfId(now.id), now.id, now.bytes);
-        else if ('entries' in now) shadows.resize(now.entries, now.maxBytes);
-        else shadows.evictFrom(now.evictFrom);
-        shadows.verify();
-      }
-    }), { numRuns: 60 });
+  test('what is always used again after 400 requests is worth more the nearer it is, and little after', () => {
+    const curves = taught(400, 30_000);
+    expect(curves.worthOf(0, 350)).toBeGreaterThan(2 * curves.worthOf(0, 50));
+    expect(curves.worthOf(0, 60)).toBeGreaterThan(curves.worthOf(0, 2));
+    expect(curves.worthOf(0, 700)).toBeLessThan(0.2 * curves.worthOf(0, 350));
+    // About one hit in the 50 requests that are left.
+    expect(curves.worthOf(0, 350)).toBeGreaterThan(1 / 130);
+    expect(curves.worthOf(0, 350)).toBeLessThan(1 / 25);
+  });
+
+  test('a class that never comes back is worth less at any age than one that does', () => {
+    const curves = taught(400, 30_000);
+    for (const age of [2, 20, 100, 300]) expect(curves.worthOf(1, age)).toBeLessThan(0.3 * curves.worthOf(0, age));
+  });
+
+  test('old observations fade', () => {
+    const curves = taught(400, 30_000);
+    for (let now = 30_001; now < 200_000; now++) curves.used(hashOfId(9_000_000 + now), 0, now);
+    expect(curves.worthOf(0, 350)).toBeLessThan(0.1 * taught(400, 30_000).worthOf(0, 350));
+  });
+
+  test('forget all', () => {
+    const curves = taught(400, 30_000);
+    curves.clear();
+    expect(curves.worthOf(0, 350)).toBe(new ReuseCurves(2, 100).worthOf(0, 350));
+  });
+});
+
+describe('ghosts', () => {
+  test('tell uses and gap, once, to one tick', () => {
+    const ghosts = new UseGhosts(100, 4);
+    ghosts.add(hashOfId(1), 7, 1_000, 1_100);
+    expect(ghosts.take(hashOfId(2), 1_500)).toBe(0);
+    expect(ghosts.gap).toBe(0);
+    expect(ghosts.take(hashOfId(1), 1_500)).toBe(7);
+    expect(Math.abs(ghosts.gap - 500)).toBeLessThanOrEqual(4);
+    expect(ghosts.take(hashOfId(1), 1_500)).toBe(0);
+  });
+
+  test('keep the newest, and take few strangers for known', () => {
+    const ghosts = new UseGhosts(10_000, 1);
+    for (let id = 0; id < 60_000; id++) ghosts.add(hashOfId(id), 1, id, id);
+    let known = 0;
+    let strangers = 0;
+    for (let id = 50_000; id < 60_000; id++) if (ghosts.take(hashOfId(id), 60_000) > 0) known++;
+    for (let id = 70_000; id < 80_000; id++) if (ghosts.take(hashOfId(id), 60_000) > 0) strangers++;
+    expect(known).toBeGreaterThan(9_300);
+    expect(strangers).toBeLessThan(40);
   });
 });
 
 describe('what it finds', () => {
   const missesOf = (trace: Trace, make: PolicyFactory, entries: number) => replay(trace, make, { entries }).misses;
-  const miniature: PolicyFactory = (slots) => new MiniaturePolicy(slots, 300);
 
-  for (const [name, make] of [['in full', POLICIES.adaptive], ['in miniature', miniature]] as const) {
-    test(`${name}: a loop larger than the cache, where LRU never hits`, () => {
-      const trace = loop(1_500, 60_000);
-      expect(missesOf(trace, POLICIES.lru, 600)).toBe(60_000);
-      expect(missesOf(trace, make, 600)).toBeLessThan(0.8 * 60_000);
-    });
+  test('a loop larger than the cache, where LRU never hits', () => {
+    const trace = loop(1_500, 60_000);
+    expect(missesOf(trace, POLICIES.lru, 600)).toBe(60_000);
+    expect(missesOf(trace, POLICIES.adaptive, 600)).toBeLessThan(0.7 * 60_000);
+  });
 
-    test(`${name}: recency, where frequency loses`, () => {
-      const trace = recent(60_000);
-      const lru = missesOf(trace, POLICIES.lru, 600);
-      expect(missesOf(trace, make, 600)).toBeLessThan(lru * 1.01);
-    });
+  test('recency, where frequency loses', () => {
+    const trace = recent(60_000);
+    expect(missesOf(trace, POLICIES.adaptive, 600)).toBeLessThan(missesOf(trace, POLICIES.lru, 600) * 1.01);
+  });
 
-    test(`${name}: Zipf, as good as the best of its experts by 3 %`, () => {
-      const trace = zipfTrace(20_000, 100_000, 0.9, 8);
-      const best = Math.min(...EXPERTS.map((knobs) => missesOf(trace, alone(knobs), 600)));
-      expect(missesOf(trace, make, 600)).toBeLessThan(best * 1.03);
-    });
-  }
+  test('Zipf, as good as S3-FIFO by 2 %', () => {
+    const trace = zipfTrace(20_000, 100_000, 0.9, 8);
+    expect(missesOf(trace, POLICIES.adaptive, 600)).toBeLessThan(missesOf(trace, POLICIES['s3-fifo'], 600) * 1.02);
+  });
 
   test('it changes its mind when the workload does', () => {
     const scan = loop(1_500, 60_000);
-    const keys = [...scan.ids, ...[...recent(60_000).ids].map((id) => id + 10_000)];
-    const trace = traceOf(keys);
+    const trace = traceOf([...scan.ids, ...[...recent(60_000).ids].map((id) => id + 10_000)]);
     const sum = missesOf(scan, POLICIES.adaptive, 600) + missesOf(recent(60_000), POLICIES.lru, 600);
     expect(missesOf(trace, POLICIES.adaptive, 600)).toBeLessThan(sum * 1.03);
   });
 
-  test('after a change of mind the entries of the old expert go first', () => {
-    const trace = traceOf([...loop(1_500, 12_000).ids, ...[...zipfTrace(4_000, 20_000, 1, 3).ids].map((id) => id + 9_000)]);
-    // 17,557; where they linger, 18,754.
-    expect(missesOf(trace, POLICIES.adaptive, 300)).toBeLessThan(18_000);
-  });
-
-  test('mixed sizes in bytes: near to GDSF from the start, far from LRU', () => {
-    const { ids, uniqueKeys } = zipfTrace(5_000, 8_000, 0.8, 21);
+  test('mixed sizes in bytes: no worse than GDSF, far from LRU', () => {
+    const { ids, uniqueKeys } = zipfTrace(5_000, 40_000, 0.8, 21);
     const sizes = Uint32Array.from(ids, (id) => 50 + ((id * 7_919) % 97) ** 2);
     const bounds = { entries: uniqueKeys, bytes: 1_000_000 };
     const misses = (make: PolicyFactory) => replay({ ids, sizes, uniqueKeys }, make, bounds).misses;
@@ -107,6 +123,37 @@ describe('what it finds', () => {
     expect(gdsf).toBeLessThan(lru * 0.9);
     expect(misses(POLICIES.adaptive)).toBeLessThan(gdsf * 1.01);
   });
+
+  test('where slots are the bound sizes do not count', () => {
+    const { ids, uniqueKeys } = zipfTrace(5_000, 20_000, 0.8, 21);
+    const sizes = Uint32Array.from(ids, (id) => 1 + (id % 1_000));
+    const alike = missesOf({ ids, uniqueKeys }, POLICIES.adaptive, 300);
+    expect(replay({ ids, sizes, uniqueKeys }, POLICIES.adaptive, { entries: 300 }).misses).toBe(alike);
+  });
+});
+
+test('where bytes are the bound, a size told later counts', () => {
+  const policy = new AdaptivePolicy(100);
+  for (let slot = 0; slot < 20; slot++) policy.inserted(slot, hashOfId(slot), 1_000);
+  policy.resized(19, 1_000_000);
+  // Each call looks at lanes and newcomers: soon every entry has been a candidate.
+  let victim = -1;
+  for (let call = 0; call < 20; call++) victim = policy.victim();
+  expect(victim).toBe(19);
+});
+
+test('hits beyond what waits are looked at all the same', () => {
+  const policy = new AdaptivePolicy(8);
+  for (let slot = 0; slot < 8; slot++) policy.inserted(slot, hashOfId(slot), 1);
+  for (let round = 0; round < 1_000; round++) for (let slot = 0; slot < 8; slot++) if (slot !== 3) policy.touched(slot);
+  for (let call = 0; call < 10; call++) policy.victim();
+  expect(policy.victim()).toBe(3);
+});
+
+test('memory: as much a slot as the notes say', () => {
+  for (const slots of [50, 5_000, 100_000, 1_000_000]) {
+    expect(new AdaptivePolicy(slots).bytes).toBeLessThan(slots * 64 + 400_000);
+  }
 });
 
 const trace = join(process.env.PROFILECACHE_DATA ?? fileURLToPath(new URL('../../../shared/data', import.meta.url)), 'traces', 'lirs-multi3.u32.gz');

@@ -6,7 +6,6 @@ import { GdsfPolicy } from '../../src/eviction/gdsf.ts';
 import { FrequencySketch } from '../../src/eviction/frequency-sketch.ts';
 import { POLICIES } from '../../src/eviction/index.ts';
 import { LruPolicy } from '../../src/eviction/lru.ts';
-import { MiniaturePolicy } from '../../src/eviction/miniature.ts';
 import type { EvictionPolicy } from '../../src/eviction/policy.ts';
 import { S3FifoPolicy } from '../../src/eviction/s3-fifo.ts';
 import { WTinyLfuPolicy } from '../../src/eviction/w-tinylfu.ts';
@@ -45,7 +44,7 @@ describe('without a slow policy: the structure holds, and victims are resident',
     ['s3-fifo', 40, POLICIES['s3-fifo']],
     ['adaptive', 1, POLICIES.adaptive],
     ['adaptive', 12, POLICIES.adaptive],
-    ['adaptive in miniature', 40, (slots) => new MiniaturePolicy(slots, 8)],
+    ['adaptive', 60, POLICIES.adaptive],
   ];
   for (const [name, slots, make] of cases) {
     test(`${name}, ${slots} slots`, () => {
