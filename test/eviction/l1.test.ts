@@ -83,3 +83,18 @@ function run(name: keyof typeof POLICIES, maxProfiles: number, maxBytes: number,
     expect(writer.arena.liveBytes).toBeLessThanOrEqual(maxBytes);
   }
 }
+
+test('an overwritten entry tells the policy what it takes now', () => {
+  const told: [number, number][] = [];
+  const writer = new L1Writer(createRegion(8, 64 * 1024), (slots) => Object.assign(POLICIES.adaptive(slots), { resized: (slot: number, bytes: number) => void told.push([slot, bytes]) }));
+  const region = createRegion(8, 64 * 1024);
+  const key = new WalletKey(region.hashKey0, region.hashKey1);
+  const put = (version: number, bytes: number) => writer.put(key.set('w'), payloadFor('w', version, bytes), { schemaId: 1, version, expiresAtMs: 1e9, createdAtMs: 0 });
+  put(1, 100);
+  expect(told).toEqual([]);
+  put(2, 900);
+  const [[slot, larger]] = told;
+  put(3, 100);
+  expect(slot).toBe(writer.find(key.set('w')));
+  expect(larger - told[1][1]).toBeGreaterThan(700);
+});
