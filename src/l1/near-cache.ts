@@ -2,6 +2,8 @@
  * The near cache of one thread: decoded, frozen profiles, each good for as long as the version of its slot stands.
  * Bounded by count. Eviction is second chance (CLOCK): a hit is one store, and the hand passes over what was hit since.
  */
+import { NearAdmission } from './near-admission.ts';
+
 export interface NearEntry {
   // What a hit looks at stands first and together, and is small integers: a double would be another object to follow.
   readonly profile: object;
@@ -31,6 +33,7 @@ export class NearCache {
   private readonly maxEntries: number;
   private hand = 0;
   private readonly freePlaces: number[] = [];
+  private readonly admission: NearAdmission;
 
   private readonly words: Uint32Array;
   private readonly versionAt: (slot: number) => number;
@@ -39,6 +42,7 @@ export class NearCache {
   /** @param versionAt where the region's words have a slot's version. */
   constructor(maxEntries: number, words: Uint32Array = new Uint32Array(0), versionAt = (slot: number) => slot, isOwner = false) {
     this.maxEntries = maxEntries;
+    this.admission = new NearAdmission(maxEntries);
     this.words = words;
     this.versionAt = versionAt;
     this.isOwner = isOwner;
@@ -65,6 +69,11 @@ export class NearCache {
     }
     this.delete(entry);
     return undefined;
+  }
+
+  /** Whether a profile that was just decoded is worth a `set`: while there is room, always; then, when its slot comes again. */
+  admits(slot: number): boolean {
+    return this.entries.size < this.maxEntries || this.admission.seenBefore(slot);
   }
 
   set(wallet: string, profile: object, slot: number, slotVersion: number, expiresAtMs: number): void {

@@ -208,7 +208,7 @@ export class ThreadCache {
         if (profile === undefined) return undefined;
         this.hits.touched(slot);
         // Bytes cannot be frozen: such a profile is decoded anew for each caller.
-        if (!this.codec.lastDecodeHadBinary) this.near.set(wallet, profile, slot, slotVersion, expiresAtMs);
+        if (!this.codec.lastDecodeHadBinary && this.near.admits(slot)) this.near.set(wallet, profile, slot, slotVersion, expiresAtMs);
         return profile;
       }
       case 'expired':
