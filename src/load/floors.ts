@@ -9,34 +9,31 @@
  * hold   while the newest update or invalidation of a wallet by this process has no answer from L2, what L2 has of that wallet is
  *        not taken: by its stamp it may be newer (a clock ahead of ours), yet it was there before.
  */
+import { FloorTable } from './floor-table.ts';
+
 const MAX_FENCES = 10_000;
 
 export class Floors {
-  private readonly floors = new Map<string, number>();
+  private readonly floors: FloorTable;
   private readonly fences = new Map<string, number>();
   /** The newest write of this process that L2 has not answered, by wallet. As many as there are writes under way or queued. */
   private readonly holds = new Map<string, object>();
-  private readonly maxFloors: number;
   private everything = 0;
   private sequence = 0;
   private fenceOfAll = 0;
   private loadsUnderWay = 0;
 
   constructor(maxFloors: number) {
-    this.maxFloors = maxFloors;
+    this.floors = new FloorTable(maxFloors);
   }
 
   /** The lowest version of `wallet` that may be accepted. */
   of(wallet: string): number {
-    return Math.max(this.floors.get(wallet) ?? 0, this.everything);
+    return Math.max(this.floors.get(wallet), this.everything);
   }
 
   raise(wallet: string, version: number): void {
-    if (version <= this.of(wallet)) return;
-    // Re-inserted at the end: the order of the Map is the order of age.
-    this.floors.delete(wallet);
-    this.floors.set(wallet, version);
-    if (this.floors.size > this.maxFloors) this.floors.delete(this.floors.keys().next().value as string);
+    if (version > this.of(wallet)) this.floors.set(wallet, version);
   }
 
   /** Voids the loads of `wallet` that are under way. */
@@ -75,7 +72,6 @@ export class Floors {
 
   raiseAll(version: number): void {
     this.everything = Math.max(this.everything, version);
-    for (const [wallet, floor] of this.floors) if (floor <= version) this.floors.delete(wallet);
     this.holds.clear();
     this.fenceAll();
   }
