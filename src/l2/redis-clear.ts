@@ -17,6 +17,23 @@ const CLEAR_MAX_KEYS = 64;
 const MAX_ROUNDS = 5;
 const ROUND_PAUSE_MS = 100;
 
+/** How long after a clear older writes are refused, as a tombstone of every key would do. */
+export const CLEAR_FLOOR_MS = 60_000;
+const FLOORS_AT_ONCE = 256;
+
+/**
+ * Before anything is removed: a write of another process that is on its way would arrive in the emptied store otherwise.
+ * `raise` runs FLOOR_SCRIPT in one slot with these arguments.
+ */
+export async function raiseFloors(layout: KeyLayout, standalone: boolean, version: number, raise: (slot: number, args: Arg[]) => Promise<unknown>): Promise<void> {
+  const limit = Buffer.alloc(8);
+  limit.writeDoubleLE(version);
+  const slots = standalone ? [0] : [...layout.profileSlots()];
+  for (let from = 0; from < slots.length; from += FLOORS_AT_ONCE) {
+    await Promise.all(slots.slice(from, from + FLOORS_AT_ONCE).map((slot) => raise(slot, [1, layout.floorKeyOf(slot), limit, CLEAR_FLOOR_MS])));
+  }
+}
+
 /** Throws ERR_L2_UNAVAILABLE (or _AUTH, _TIMEOUT) when a master could not be cleared; running it again is safe. */
 export async function clearProfiles(topology: RedisTopology, layout: KeyLayout, version: number, commandTimeoutMs: number): Promise<void> {
   const limit = Buffer.alloc(8);

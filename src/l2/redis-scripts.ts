@@ -37,7 +37,7 @@ end
 
 /**
  * Compare-and-set of the keys of one slot.
- * KEYS: the keys. ARGV: deadline (ms, clock of this node), channel, then for each key: envelope, ttl in ms, event or ''.
+ * KEYS: the keys, then the slot's clear floor. ARGV: deadline (ms, clock of this node), channel, then for each key: envelope, ttl in ms, event or ''.
  * Past the deadline nothing is done: the caller has reported the write as failed, and it may have waited in a socket of a
  * stopped process since. SET and PUBLISH happen in one script, so the event is out if and only if the write took effect.
  * Reply: 'L<now>' when late, else for each key 1 stored, 2 stored over a value of another type, 'O<version>' older, 'E<error>'.
@@ -47,12 +47,16 @@ local time = redis.call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
 if nowMs > tonumber(ARGV[1]) then return 'L' .. string.format('%.0f', nowMs) end
 local out = {}
-for i = 1, #KEYS do
+local floor = redis.pcall('GET', KEYS[#KEYS])
+local cleared = type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) or 0
+for i = 1, #KEYS - 1 do
   local envelope, ttlMs, event = ARGV[3 * i], ARGV[3 * i + 1], ARGV[3 * i + 2]
   local version = struct.unpack('<d', string.sub(envelope, ${VERSION_FROM}, ${VERSION_TO}))
   local current, problem, head = stored(KEYS[i])
   if problem and not string.find(problem, 'WRONGTYPE', 1, true) then
     out[i] = 'E' .. problem
+  elseif version <= cleared and not (current and current > cleared) then
+    out[i] = 'O' .. floor
   elseif current and not (current < version) then
     out[i] = 'O' .. string.sub(head, ${VERSION_FROM}, ${VERSION_TO})
   else
@@ -87,6 +91,16 @@ for i = 1, #KEYS do
   end
 end
 return removed
+`);
+
+/**
+ * Raises the clear floor of a slot: for a while WRITE_SCRIPT takes nothing there that is not newer.
+ * KEYS: floor. ARGV: version as 8 bytes (float64, little-endian), time to live in ms.
+ */
+export const FLOOR_SCRIPT = script(`
+local floor = redis.pcall('GET', KEYS[1])
+if type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) > struct.unpack('<d', ARGV[1]) then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 `);
 
 /** Frees a lease if it is still held by this token. KEYS: lease. ARGV: token. */

@@ -11,11 +11,11 @@ import { ProfileCacheError } from '../errors.ts';
 import type { RedisL2Options } from '../options.ts';
 import type { DeleteRequest, GetOutcome, L2Store, SetOutcome, SetRequest, StoreHealth } from './store.ts';
 import { BatchRun } from './redis-batch.ts';
-import { clearProfiles } from './redis-clear.ts';
+import { clearProfiles, raiseFloors } from './redis-clear.ts';
 import { replyError } from './redis-errors.ts';
 import { redisHealth } from './redis-health.ts';
 import type { Arg, RedisNode } from './redis-node.ts';
-import { RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
+import { FLOOR_SCRIPT, RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
 import type { Script } from './redis-scripts.ts';
 import { RedisTopology } from './redis-topology.ts';
 import { keyLayout, keySlot } from './slots.ts';
@@ -132,8 +132,9 @@ export class RedisStore implements L2Store {
       command: (indices, node, remainingMs, wholeScript) => {
         const leftMs = remainingMs - DEADLINE_MARGIN_MS - Math.min(node.clockUncertaintyMs, remainingMs / 4);
         if (!(leftMs > 0)) return undefined;
-        const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length];
+        const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length + 1];
         for (const i of indices) args.push(keys[i]);
+        args.push(this.#layout.floorKeyOf(this.#topology.standalone ? 0 : slots[indices[0]]));
         args.push((node.serverNowMs() + leftMs).toFixed(3), this.#context.channelName);
         for (const i of indices) {
           const { envelope, ttlMs, event } = items[i];
@@ -188,6 +189,7 @@ export class RedisStore implements L2Store {
 
   async clear(version: number, event?: string): Promise<void> {
     this.#requireOpen();
+    await this.#counted(() => raiseFloors(this.#layout, this.#topology.standalone, version, (slot, args) => this.#single(slot, FLOOR_SCRIPT, args)));
     await this.#counted(() => clearProfiles(this.#topology, this.#layout, version, this.#context.commandTimeoutMs));
     if (event !== undefined) await this.publish(event);
   }

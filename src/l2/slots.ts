@@ -4,6 +4,7 @@
  *   buckets > 0   <prefix>{<tag>}:<wallet>     profile        <prefix>{<tag>}!<wallet>   lease
  *   buckets = 0   <prefix><wallet>             profile        <prefix>{}!<wallet>        lease
  *                 <prefix>{}:<wallet>          profile of a wallet that begins with {
+ *   both          <prefix>{<tag>}^             clear floor of a slot
  *   always        <prefix>{meta}:<name>        blob
  *
  * Wallets of one bucket share a hash tag, hence a slot, hence one MGET. The prefix holds no braces (options.ts), so the first
@@ -26,6 +27,10 @@ export interface KeyLayout {
   walletOf(key: string): string | undefined;
   leaseKeyOf(wallet: string): string;
   blobKeyOf(name: string): string;
+  /** Of the slot that it lies in itself. */
+  floorKeyOf(slot: number): string;
+  /** Every slot that a profile may lie in. */
+  profileSlots(): Iterable<number>;
   /** Glob for SCAN that every profile key of this layout matches. */
   readonly scanPattern: string;
 }
@@ -38,6 +43,7 @@ export interface Placement {
 export function keyLayout(prefix: string, buckets: number): KeyLayout {
   if (/[{}]/.test(prefix)) throw new ProfileCacheError('ERR_OPTION', 'l2.keyPrefix: may hold no { or }, they would be taken for a hash tag', { option: 'l2.keyPrefix' });
   const blobKeyOf = (name: string) => `${prefix}{meta}:${name}`;
+  const floorKeyOf = (slot: number) => `${prefix}{${tagOfSlot(slot)}}^`;
   if (buckets === 0) {
     const keyOf = (wallet: string) => (wallet.startsWith('{') ? `${prefix}{}:${wallet}` : prefix + wallet);
     return {
@@ -57,6 +63,8 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
       },
       leaseKeyOf: (wallet) => `${prefix}{}!${wallet}`,
       blobKeyOf,
+      floorKeyOf,
+      profileSlots: () => Array.from({ length: SLOT_COUNT }, (_, slot) => slot),
       scanPattern: `${escapeGlob(prefix)}*`,
     };
   }
@@ -88,6 +96,8 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
     },
     leaseKeyOf: (wallet) => `${starts[bucketOf(wallet)]}!${wallet}`,
     blobKeyOf,
+    floorKeyOf,
+    profileSlots: () => Array.from({ length: buckets }, (_, bucket) => slotOfBucket(bucket, buckets)),
     scanPattern: `${escapeGlob(prefix)}{*}:*`,
   };
 }

@@ -79,7 +79,10 @@ export interface L2Store {
   getMany(wallets: readonly string[]): Promise<GetOutcome[]>;
   setMany(requests: readonly SetRequest[]): Promise<SetOutcome[]>;
   deleteMany(requests: readonly DeleteRequest[]): Promise<SetOutcome[]>;
-  /** Removes every profile under this store's prefix whose version is at most `version`, then publishes `event`. */
+  /**
+   * Removes every profile under this store's prefix whose version is at most `version`, then publishes `event`. For a while (60 s at
+   * least) writes of such versions are refused, so that none that is on its way arrives after it.
+   */
   clear(version: number, event?: string): Promise<void>;
   /** Publishes without a write. */
   publish(event: string): Promise<void>;

@@ -233,6 +233,19 @@ export function l2StoreContract(name: string, makeStore: () => Promise<L2Store>,
       expect(await store.setMany([set('old', 7)])).toEqual([{ status: 'stored' }]);
     });
 
+    test('a write that is on its way during a clear does not arrive after it', async () => {
+      const other = await twin();
+      await store.setMany([set('new', 6)]);
+      await store.clear(5);
+      const late = Array.from({ length: 40 }, (_, i) => set(`late${i}`, i % 2 === 0 ? 5 : 4));
+      for (const outcome of await other.setMany(late)) expect(outcome).toEqual({ status: 'older', storedVersion: 5 });
+      expect(await other.deleteMany([del('late0', 3)])).toEqual([{ status: 'older', storedVersion: 5 }]);
+      expect(await other.setMany([set('new', 4), set('late1', 6)])).toEqual([{ status: 'older', storedVersion: 6 }, { status: 'stored' }]);
+      // An older clear lowers nothing.
+      await store.clear(2);
+      expect(await other.setMany([set('late2', 4)])).toEqual([{ status: 'older', storedVersion: 5 }]);
+    });
+
     test('an event goes out with the write that takes effect, and only then', async () => {
       const heard = await listen(await options.makeSource!(store), options.eventDelayMs);
       closers.push(heard.close);

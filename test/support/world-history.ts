@@ -202,8 +202,6 @@ export function judgeRest(world: World, answers: { node: WorldNode; wallet: stri
     const row = world.l2.row(wallet);
     const value = row?.raw === undefined ? undefined : made.get(idOf(row.raw));
     if (value === undefined || row === undefined) continue;
-    // On Redis: arrived after a clear that every process here knows of (native-notes/coherence.md, the row of `clear`).
-    if (clearedAfter(history) && world.nodes.every((node) => node.floors.of(wallet) > row.version)) continue;
     for (const newer of history.deeds) {
       if (newer.act === 'clear' || !changes(newer, wallet) || newer.id === value.id || newer.error !== undefined || !isOlder(value, newer, given)) continue;
       // Another process's word that waited in the queue may come after all.

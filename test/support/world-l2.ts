@@ -38,7 +38,7 @@ export class WorldL2 {
   /** Every write that took effect: wallet, version, and the profile's bytes. */
   readonly landed: { wallet: string; version: number; raw: Uint8Array | undefined }[] = [];
   readonly sources: WorldSource[] = [];
-  /** The embedded store remembers the version of a clear, Redis does not. */
+  /** Nothing older is written any more. The embedded store tells it to who reads, too; Redis does not. */
   clearFloor = 0;
   readonly remembersClear: boolean;
   private readonly time: VirtualTime;
@@ -62,7 +62,7 @@ export class WorldL2 {
   }
 
   write(wallet: string, row: Row, event: string | undefined): WriteOutcome {
-    const storedVersion = Math.max(this.row(wallet)?.version ?? 0, this.remembersClear ? this.clearFloor : 0);
+    const storedVersion = Math.max(this.row(wallet)?.version ?? 0, this.clearFloor);
     if (storedVersion >= row.version) return { status: 'older', storedVersion };
     this.rows.set(wallet, row);
     this.landed.push({ wallet, version: row.version, raw: row.raw });
