@@ -66,6 +66,7 @@ async function wireOwner(options: ResolvedOptions, publisher: string, client: L2
     expired: (slot, nowMs) => void (writer.removeExpired(slot, nowMs - graceMs) && row.count(COUNTER.expirations)),
   };
   const thread = makeThread(region, row, tables, settings, sink, true);
+  writer.onSlotChange = thread.slotChanged;
   const floors = new Floors(Math.max(MIN_FLOORS, options.l1.maxProfiles * 2));
   const l1 = new L1Owner({ writer, floors, memory: new LoadMemory(options.load.maxNegatives), region, key: thread.key, row, clock: systemClock, tables });
   const structures = client && new StructureSync(client, tables);

@@ -1,5 +1,6 @@
 /**
- * The near cache of one thread: decoded, frozen profiles, each good for as long as the version of its slot stands.
+ * The near cache of one thread: decoded, frozen profiles, each good for as long as the content of its slot stands. A thread that does not
+ * write L1 compares the slot's version at every hit; the owner, who writes it, is told of every change (`slotChanged`) and need not look.
  * Bounded by count. Eviction is second chance (CLOCK): a hit is one store, and the hand passes over what was hit since.
  */
 import { NearAdmission } from './near-admission.ts';
@@ -27,6 +28,12 @@ const MAX_TICK = 2 ** 30;
 /** A coarse time that is a small integer for two years of uptime. */
 export const tickOf = (monotonicMs: number): number => Math.min(MAX_TICK, Math.floor(monotonicMs / TICK_MS));
 
+export interface SlotVersions {
+  readonly words: Uint32Array;
+  /** Index of the slot's version among the words. */
+  at(slot: number): number;
+}
+
 export class NearCache {
   private readonly entries = new Map<string, NearEntry>();
   private readonly clock: (NearEntry | undefined)[] = [];
@@ -35,17 +42,16 @@ export class NearCache {
   private readonly freePlaces: number[] = [];
   private readonly admission: NearAdmission;
 
-  private readonly words: Uint32Array;
-  private readonly versionAt: (slot: number) => number;
-  private readonly isOwner: boolean;
+  private readonly versions: SlotVersions | undefined;
+  /** Of the owner: who has to go when a slot changes. */
+  private readonly bySlot: Map<number, NearEntry> | undefined;
 
-  /** @param versionAt where the region's words have a slot's version. */
-  constructor(maxEntries: number, words: Uint32Array = new Uint32Array(0), versionAt = (slot: number) => slot, isOwner = false) {
+  /** @param versions where the versions of the slots stand; undefined for the owner, who calls `slotChanged`. */
+  constructor(maxEntries: number, versions?: SlotVersions) {
     this.maxEntries = maxEntries;
     this.admission = new NearAdmission(maxEntries);
-    this.words = words;
-    this.versionAt = versionAt;
-    this.isOwner = isOwner;
+    this.versions = versions;
+    this.bySlot = versions === undefined ? new Map() : undefined;
   }
 
   get size(): number {
@@ -61,9 +67,8 @@ export class NearCache {
   hit(wallet: string): NearEntry | undefined {
     const entry = this.entries.get(wallet);
     if (entry === undefined) return undefined;
-    // The owner reads its own writes; every other thread must see them in order.
-    const slotVersion = this.isOwner ? this.words[entry.versionAt] : Atomics.load(this.words, entry.versionAt);
-    if (slotVersion === entry.slotVersion) {
+    const { versions } = this;
+    if (versions === undefined || Atomics.load(versions.words, entry.versionAt) === entry.slotVersion) {
       if (!entry.hit) entry.hit = true;
       return entry;
     }
@@ -76,27 +81,37 @@ export class NearCache {
     return this.entries.size < this.maxEntries || this.admission.seenBefore(slot);
   }
 
+  /** The owner has changed the content of `slot`, or doubts it. */
+  slotChanged(slot: number): void {
+    const entry = this.bySlot?.get(slot);
+    if (entry !== undefined) this.delete(entry);
+  }
+
   set(wallet: string, profile: object, slot: number, slotVersion: number, expiresAtMs: number): void {
     if (this.maxEntries === 0) return;
     const old = this.entries.get(wallet);
     const place = old ? old.place : this.takePlace();
     const entry: NearEntry = {
-      profile, versionAt: this.versionAt(slot), slotVersion, lastWholeTick: tickOf(expiresAtMs) - 1, slot, hit: false, wallet, place, expiresAtMs,
+      profile, versionAt: this.versions?.at(slot) ?? 0, slotVersion, lastWholeTick: tickOf(expiresAtMs) - 1, slot, hit: false, wallet, place, expiresAtMs,
     };
+    if (old !== undefined) this.bySlot?.delete(old.slot);
     this.clock[place] = entry;
     this.entries.set(wallet, entry);
+    this.bySlot?.set(slot, entry);
   }
 
   /** What a read found outdated. */
   delete(entry: NearEntry): void {
     if (this.entries.get(entry.wallet) !== entry) return;
     this.entries.delete(entry.wallet);
+    this.bySlot?.delete(entry.slot);
     this.clock[entry.place] = undefined;
     this.freePlaces.push(entry.place);
   }
 
   clear(): void {
     this.entries.clear();
+    this.bySlot?.clear();
     this.clock.length = 0;
     this.freePlaces.length = 0;
     this.hand = 0;
@@ -116,6 +131,7 @@ export class NearCache {
         continue;
       }
       this.entries.delete(entry.wallet);
+      this.bySlot?.delete(entry.slot);
       return place;
     }
   }

@@ -27,6 +27,8 @@ export class L1Writer {
   readonly policy: EvictionPolicy;
   evictions = 0;
   expirations = 0;
+  /** Told of every slot whose version changes; other threads compare it, the owner's own near cache does not. */
+  onSlotChange: (slot: number) => void = () => {};
 
   private readonly region: Region;
   private readonly rings: RingDrain;
@@ -124,6 +126,7 @@ export class L1Writer {
   suspect(slot: number): void {
     const at = this.words(slot) + SLOT.version;
     Atomics.store(this.region.u32, at, (this.region.u32[at] | SUSPECT) >>> 0);
+    this.onSlotChange(slot);
   }
 
   isSuspect(slot: number): boolean {
@@ -214,7 +217,7 @@ export class L1Writer {
     writeRecord(region, at, slot, key, payload, meta, schemaNumber);
     const words = this.words(slot);
     region.u32[words + SLOT.hash] = key.hash;
-    this.publish(words, at);
+    this.publish(slot, at);
     insertCell(region, key.hash, slot);
     this.policy.inserted(slot, key.hash, recordSize(region, at));
     this.publishSize();
@@ -225,18 +228,20 @@ export class L1Writer {
     // Allocation may have moved the old record: look where it is now.
     const oldAt = this.recordAt(slot);
     const oldBytes = recordSize(this.region, oldAt);
-    this.publish(this.words(slot), at);
+    this.publish(slot, at);
     this.arena.release(oldAt, oldBytes);
     this.policy.resized?.(slot, recordSize(this.region, at));
     this.publishSize();
   }
 
-  private publish(words: number, at: number): void {
+  private publish(slot: number, at: number): void {
     const { region } = this;
+    const words = this.words(slot);
     beginChange(region.i32, words);
     Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) & ~SUSPECT);
     Atomics.store(region.u32, words + SLOT.offset, offsetOfRecord(region, at));
     endChange(region.i32, words);
+    this.onSlotChange(slot);
   }
 
   private removeSlot(slot: number): void {
@@ -257,6 +262,7 @@ export class L1Writer {
     Atomics.store(region.u32, words + SLOT.version, (region.u32[words + SLOT.version] + 1) & ~SUSPECT);
     Atomics.store(region.u32, words + SLOT.offset, 0);
     endChange(region.i32, words);
+    this.onSlotChange(slot);
   }
 
   /** Low slots first, so that a cache that is not full stays dense. */

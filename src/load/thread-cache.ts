@@ -83,7 +83,7 @@ export class ThreadCache {
     this.pattern = parts.pattern;
     this.graceMs = parts.graceMs;
     this.hitClock = new HitClock(() => parts.clock.monotonicMs());
-    this.near = new NearCache(parts.nearProfiles, parts.region.u32, (slot) => versionWord(parts.region, slot), parts.isOwner);
+    this.near = new NearCache(parts.nearProfiles, parts.isOwner ? undefined : { words: parts.region.u32, at: (slot) => versionWord(parts.region, slot) });
     this.reader = new L1Reader(parts.region);
     this.key = new WalletKey(parts.region.hashKey0, parts.region.hashKey1);
   }
@@ -103,6 +103,9 @@ export class ThreadCache {
     if (profile !== undefined) this.row.count(COUNTER.sharedHits);
     return profile;
   }
+
+  /** For the owner's thread, whose near cache does not compare versions: called at every change of a slot, before anybody can read. */
+  readonly slotChanged = (slot: number): void => this.near.slotChanged(slot);
 
   /** As `get`, but counts nothing: for what has just been promoted on behalf of a read that is counted elsewhere. */
   take(wallet: string): object | undefined {

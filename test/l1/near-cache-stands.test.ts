@@ -1,17 +1,50 @@
 import { expect, test } from 'vitest';
 import { NearCache } from '../../src/l1/near-cache.ts';
+import { TestL1, payloadFor } from '../support/l1.ts';
 
-for (const isOwner of [true, false]) {
-  test(`an entry is a hit for as long as its slot's version stands (${isOwner ? 'owner' : 'other thread'})`, () => {
-    const words = new Uint32Array(new SharedArrayBuffer(64));
-    const near = new NearCache(4, words, (slot) => slot * 2 + 1, isOwner);
-    words[7] = 5;
-    near.set('w', { n: 1 }, 3, 5, 1e9);
-    expect(near.hit('w')).toMatchObject({ profile: { n: 1 }, slot: 3, hit: true });
-    Atomics.store(words, 7, 6);
-    expect(near.hit('w')).toBeUndefined();
-    Atomics.store(words, 7, 5);
-    expect(near.hit('w')).toBeUndefined();
-    expect(near.size).toBe(0);
-  });
-}
+test('another thread: an entry is a hit for as long as its slot\'s version stands', () => {
+  const words = new Uint32Array(new SharedArrayBuffer(64));
+  const near = new NearCache(4, { words, at: (slot) => slot * 2 + 1 });
+  words[7] = 5;
+  near.set('w', { n: 1 }, 3, 5, 1e9);
+  expect(near.hit('w')).toMatchObject({ profile: { n: 1 }, slot: 3, hit: true });
+  Atomics.store(words, 7, 6);
+  expect(near.hit('w')).toBeUndefined();
+  Atomics.store(words, 7, 5);
+  expect(near.hit('w')).toBeUndefined();
+  expect(near.size).toBe(0);
+});
+
+test('the owner: an entry is a hit until the writer tells of its slot, whatever it did to it', () => {
+  const l1 = new TestL1(4, 64 * 1024);
+  const near = new NearCache(3);
+  l1.writer.onSlotChange = (slot) => near.slotChanged(slot);
+  const keep = (wallet: string, version: number) => {
+    l1.put(wallet, payloadFor(wallet, version, 100), version, 1e9);
+    l1.read(wallet);
+    near.set(wallet, { wallet, version }, l1.reader.slot, l1.reader.slotVersion, 1e9);
+  };
+  const held = () => ['a', 'b', 'c', 'd', 'e'].filter((wallet) => near.hit(wallet) !== undefined);
+  for (const wallet of ['a', 'b', 'c']) keep(wallet, 1);
+  expect(held()).toEqual(['a', 'b', 'c']);
+  l1.put('a', payloadFor('a', 2, 100), 2, 1e9);
+  expect(held()).toEqual(['b', 'c']);
+  l1.remove('b');
+  expect(held()).toEqual(['c']);
+  // The place of `b` in L1 is taken by another wallet: its entry must not fall with what was said of the slot before.
+  keep('d', 1);
+  keep('a', 3);
+  expect(held()).toEqual(['a', 'c', 'd']);
+  // A fourth takes somebody's place in the near cache, and a fifth somebody's in L1.
+  keep('b', 2);
+  expect(near.size).toBe(3);
+  keep('e', 1);
+  expect(held().every((wallet) => l1.read(wallet) === 'hit')).toBe(true);
+  keep('e', 2);
+  l1.writer.suspect(l1.reader.slot);
+  expect(near.hit('e')).toBeUndefined();
+  l1.writer.clear();
+  expect(held()).toEqual([]);
+  expect(near.size).toBe(0);
+  l1.verify();
+});

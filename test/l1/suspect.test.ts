@@ -14,7 +14,7 @@ test('hidden, confirmed, replaced, removed', () => {
   for (const wallet of ['a', 'b', 'c']) put(wallet, 1);
   l1.read('a');
   const { slot, slotVersion } = l1.reader;
-  const near = new NearCache(4, l1.region.u32, (one) => versionWord(l1.region, one));
+  const near = new NearCache(4, { words: l1.region.u32, at: (one) => versionWord(l1.region, one) });
   near.set('a', {}, slot, slotVersion, 1e9);
   l1.writer.suspectAll();
   for (const wallet of ['a', 'b', 'c']) expect(l1.read(wallet)).toBe('suspect');

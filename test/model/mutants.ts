@@ -250,11 +250,11 @@ export const MUTANTS: Mutant[] = [
     },
   },
   {
-    name: 'the near cache does not look whether its slot stands',
+    name: 'the near cache of the owner is not told what L1 has changed',
     weather: 'calm',
     sabotage: ({ thread }) => {
       const { near } = thread as unknown as { near: NearCache };
-      near.hit = (wallet) => near.get(wallet);
+      near.slotChanged = () => {};
     },
   },
   {

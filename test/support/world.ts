@@ -114,6 +114,7 @@ export class WorldNode {
     this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: options.ttlSeconds ?? TTL_SECONDS, l2TtlJitter: 0, load: parseOptions({ load: options.load }).load, l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
     this.versions = new VersionClock(wallMs);
     this.thread = this.makeThread(true);
+    this.home.writer.onSlotChange = this.thread.slotChanged;
     this.floors = new Floors(options.maxFloors ?? 1_000);
     const { tables } = this.home;
     this.l1 = new L1Owner({ writer, floors: this.floors, memory: new LoadMemory(1_000), region, key: this.thread.key, row: rows[0], clock, tables });
