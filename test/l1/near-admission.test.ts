@@ -28,7 +28,7 @@ describe('a full near cache', () => {
 
 describe('on traces', () => {
   function replay(trace: Iterable<number>, admits: (near: NearCache, slot: number) => boolean): { hits: number; sets: number } {
-    const near = new NearCache(1_024, new Uint32Array(1 << 17), (slot) => slot);
+    const near = new NearCache(1_024);
     let [hits, sets] = [0, 0];
     for (const slot of trace) {
       if (near.hit(`w${slot}`) !== undefined) hits++;
