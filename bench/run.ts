@@ -19,8 +19,8 @@ const ON_CLUSTER = new Set(['l2-hit', 'bulk-prefetch', 'update', 'bytes']);
 /** Long past anything that is not stuck. */
 const BENCH_DEADLINE_MS = 180_000;
 
-/** Runs of their own, minutes long: `npm run model`, `npm run torture`, `npm run soak`, and the table of native-notes/eviction.md. */
-const NO_QUESTIONS = ['run.ts', 'model.ts', 'torture.ts', 'soak.ts', 'eviction-table.ts'];
+/** Runs of their own, minutes long: `npm run model`, `torture`, `soak`, `chaos`, `fuzz`, and the table of native-notes/eviction.md. */
+const NO_QUESTIONS = ['run.ts', 'model.ts', 'torture.ts', 'soak.ts', 'eviction-table.ts', 'chaos.ts', 'fuzz.ts'];
 const known = readdirSync(here).filter((file) => file.endsWith('.ts') && !NO_QUESTIONS.includes(file)).map((file) => file.slice(0, -3));
 const names = [...ORDER.filter((name) => known.includes(name)), ...known.filter((name) => !ORDER.includes(name))];
 

@@ -1,0 +1,217 @@
+/** Rows in which the nodes are well and what they hold, or let us do, is not. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CHAOS_PASSWORD } from './chaos-cluster.ts';
+import { openChaosCache } from './chaos-load.ts';
+import { isWhole, makeChaosProfile, type ChaosProfile } from './chaos-oracle.ts';
+import { atMost, check, optionsOf, underLoad, type Row, type RowContext, type RowOutcome } from './chaos-row.ts';
+import { chaosMutation } from './chaos-mutations.ts';
+import { seededRandom } from './profiles.ts';
+
+const CORRUPT_PROFILES = 2_000;
+const CORRUPT_ROUNDS = 50;
+const ORIGIN_WALLETS = 400;
+const ORIGIN_MS = 30;
+
+/** A profiler in two processes behind the same L2: how often it is asked, and how often for one wallet at a time. */
+async function flushAll(context: RowContext): Promise<RowOutcome> {
+  const options = { ...optionsOf(context, 'C10'), l1: { maxProfiles: ORIGIN_WALLETS / 2 } };
+  const caches = [await openChaosCache(options), await openChaosCache(options)];
+  try {
+    const wallets = Array.from({ length: ORIGIN_WALLETS }, (_, i) => `origin${i}`);
+    let loads = 0;
+    let herd = 0;
+    let operations = 0;
+    let failed = 0;
+    let wrong = 0;
+    let stallMs = 0;
+    const loading = new Map<string, number>();
+    const loader = async (wallet: string): Promise<ChaosProfile> => {
+      loads++;
+      const now = (loading.get(wallet) ?? 0) + 1;
+      loading.set(wallet, now);
+      herd = Math.max(herd, now);
+      await sleep(ORIGIN_MS);
+      loading.set(wallet, now - 1);
+      return makeChaosProfile(wallet, 1);
+    };
+    const round = async () => {
+      await Promise.all(wallets.flatMap((wallet) => caches.map(async (cache) => {
+        operations++;
+        const startMs = performance.now();
+        const profile = await cache.getOrLoad(wallet, () => loader(wallet)).catch(() => void failed++);
+        stallMs = Math.max(stallMs, performance.now() - startMs);
+        if (profile && !isWhole(profile, wallet)) wrong++;
+      })));
+    };
+    await round();
+    const cold = loads;
+    loads = 0;
+    await round();
+    const warm = loads;
+    loads = 0;
+    herd = 0;
+    await context.cluster.onAll((redis) => redis.call('FLUSHALL'), (await context.cluster.masters()).map(({ port }) => port));
+    for (let i = 0; i < 3; i++) await round();
+    return {
+      operations, failed, wrong, hung: 0, stale: 0, stallMs,
+      checks: [check(failed === 0, `failed ${failed} = 0`), check(wrong === 0, `wrong ${wrong} = 0`), atMost('loads of one wallet at a time', herd, 1), atMost('loads after the flush', loads, ORIGIN_WALLETS)],
+      notes: [`${cold} loads when cold, ${warm} when warm, ${loads} in three rounds over ${ORIGIN_WALLETS} wallets after the flush, at most ${herd} at a time for one wallet`],
+    };
+  } finally {
+    await Promise.all(caches.map((cache) => cache.close()));
+  }
+}
+
+/** Values in L2 are overwritten with damaged ones and read through the public API by a cache that has nothing in L1. */
+async function corruptValues(context: RowContext): Promise<RowOutcome> {
+  const options = { ...optionsOf(context, 'C17'), l2TimeoutMs: 5_000, l1: { maxProfiles: 16, nearProfiles: 16 } };
+  const cache = await openChaosCache(options);
+  const random = seededRandom(context.seed);
+  const wallets = Array.from({ length: CORRUPT_PROFILES }, (_, i) => `corrupt${i}`);
+  try {
+    await cache.updateProfiles(wallets.map((wallet) => [wallet, makeChaosProfile(wallet, 1)] as const));
+    const masters = (await context.cluster.masters()).map(({ port }) => port);
+    const prefix = (options.l2 as { keyPrefix: string }).keyPrefix;
+    let written = 0;
+    let answered = 0;
+    let wrong = 0;
+    let slowestUs = 0;
+    const originals = await context.cluster.onAll(async (redis) => {
+      const keys = (await redis.keys(`${prefix}*corrupt*`)).filter((key) => !key.includes('{meta}'));
+      return Promise.all(keys.map(async (key) => ({ key, bytes: (await redis.getBuffer(key))! })));
+    }, masters);
+    const all = originals.flat();
+    for (let round = 0; round < CORRUPT_ROUNDS; round++) {
+      await context.cluster.onAll(async (redis, port) => {
+        const own = originals[masters.indexOf(port)];
+        await Promise.all(own.map(({ key, bytes }) => redis.set(key, chaosMutation(bytes, all[Math.floor(random() * all.length)].bytes, random), 'PX', 300_000)));
+      }, masters);
+      written += all.length;
+      const startMs = performance.now();
+      const found = await cache.bulkPrefetch(wallets);
+      slowestUs = Math.max(slowestUs, ((performance.now() - startMs) * 1e3) / wallets.length);
+      for (const [wallet, profile] of found) {
+        answered++;
+        if (!isWhole(profile, wallet) || profile.version !== 1) wrong++;
+      }
+    }
+    const { corrupt, l2Failures } = cache.getStats();
+    const repaired = await cache.updateProfiles(wallets.map((wallet) => [wallet, makeChaosProfile(wallet, 2)] as const));
+    return {
+      operations: written, failed: 0, wrong, hung: 0, stale: 0,
+      checks: [
+        check(wrong === 0, `wrong ${wrong} = 0`), check(corrupt > 0, `counted corrupt ${corrupt} > 0`), check(repaired.stored === wallets.length, `overwritten by the next update ${repaired.stored} = ${wallets.length}`),
+        atMost('slowest round, a profile', slowestUs / 1e3, 5, ' ms'),
+      ],
+      notes: [`${written} damaged values, ${corrupt} counted corrupt, ${answered} read whole (their damage was none), ${l2Failures} not answered, slowest round ${slowestUs.toFixed(0)} us a profile`],
+    };
+  } finally {
+    await cache.close();
+  }
+}
+
+async function wrongType(context: RowContext): Promise<RowOutcome> {
+  const options = { ...optionsOf(context, 'C18'), l2TimeoutMs: 2_000 };
+  const cache = await openChaosCache({ ...options, l1: { maxProfiles: 16, nearProfiles: 16 } });
+  try {
+    const wallets = Array.from({ length: 200 }, (_, i) => `list${i}`);
+    await cache.updateProfiles(wallets.map((wallet) => [wallet, makeChaosProfile(wallet, 1)] as const));
+    const prefix = (options.l2 as { keyPrefix: string }).keyPrefix;
+    let made = 0;
+    await context.cluster.onAll(async (redis) => {
+      for (const key of (await redis.keys(`${prefix}*list*`))) {
+        await redis.del(key);
+        await redis.lpush(key, 'not a profile');
+        made++;
+      }
+    }, (await context.cluster.masters()).map(({ port }) => port));
+    await cache.clear().catch(() => undefined);
+    let failed = 0;
+    const read = await cache.bulkPrefetch(wallets).catch(() => void failed++);
+    const counts = await cache.updateProfiles(wallets.map((wallet) => [wallet, makeChaosProfile(wallet, 2)] as const)).catch(() => void failed++);
+    const fresh = await openChaosCache(options);
+    const after = await fresh.bulkPrefetch(wallets);
+    await fresh.close();
+    const stored = counts ? counts.stored : 0;
+    const good = wallets.filter((wallet) => after.get(wallet)?.version === 2).length;
+    return {
+      operations: wallets.length * 3, failed, wrong: 0, hung: 0, stale: 0,
+      checks: [check(failed === 0, `failed ${failed} = 0`), check(made === 200, `lists made ${made} = 200`), check(stored === 200, `stored over them ${stored} = 200`), check(good === 200, `read back ${good} = 200`)],
+      notes: [`${read ? read.size : 'no'} profiles read where the lists were; ${stored} updates took their place`],
+    };
+  } finally {
+    await cache.close();
+  }
+}
+
+export const dataRows: Row[] = [
+  { id: 'C10', fault: 'FLUSHALL on all masters, two processes load', on: 'cluster', run: flushAll },
+  {
+    id: 'C11', fault: 'maxmemory below what is used, noeviction: OOM on every write, 5 s', on: 'cluster',
+    run: (context) => underLoad(context, 'C11', { recoveryMs: 2_000 }, async ({ cluster, load, wait, checks, faultEnds, notes }) => {
+      const misses = () => load.unanswered;
+      const before = misses();
+      const sinceMs = performance.now();
+      await cluster.onAll((redis) => redis.config('SET', 'maxmemory', '1mb'));
+      await wait(5_000);
+      const unread = misses() - before;
+      const queued = (await load.writer.health()).l2?.queuedWrites ?? 0;
+      const toldMs = Math.min(load.firstEvent('writer alert', sinceMs) ?? Infinity, load.firstEvent('writer error', sinceMs) ?? Infinity, load.firstEvent('writer l2Down', sinceMs) ?? Infinity);
+      await cluster.onAll((redis) => redis.config('SET', 'maxmemory', '0'));
+      faultEnds();
+      await wait(3_000);
+      checks.push(check(unread === 0, `unanswered reads ${unread} = 0`), atMost('queued writes', queued, 240), atMost('told after', toldMs - sinceMs, 1_000, ' ms'));
+      notes.push(`${queued} writes in the queue at the end of it`);
+    }),
+  },
+  {
+    id: 'C12', fault: 'a node that is LOADING its data (DEBUG RELOAD, slowed), 3 times', on: 'cluster',
+    run: (context) => underLoad(context, 'C12', { recoveryMs: 20_000 }, async ({ cluster, wait, checks, notes }) => {
+      const calls = async () => (await cluster.onAll(async (redis) => Number(/cmdstat_cluster\|slots:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0))).reduce((sum, count) => sum + count, 0);
+      const before = await calls();
+      const startMs = performance.now();
+      for (const { port } of await cluster.masters()) {
+        await cluster.at(port, async (redis) => {
+          await redis.config('SET', 'key-load-delay', '5000');
+          await redis.call('DEBUG', 'RELOAD').catch(() => undefined); // It may take longer than a patient client waits.
+        });
+        await cluster.at(port, (redis) => redis.config('SET', 'key-load-delay', '0')).catch(() => undefined);
+        await wait(500);
+      }
+      await wait(1_000);
+      // Two caches with two worker threads each, every one of which knows the topology for itself.
+      const perSecond = ((await calls()) - before) / 4 / ((performance.now() - startMs) / 1e3);
+      checks.push(atMost('topology asked for, a second and store', perSecond, 2));
+      notes.push(`CLUSTER SLOTS ${perSecond.toFixed(2)} times a second and store`);
+    }),
+  },
+  { id: 'C17', fault: 'corrupted values in L2 (flips, cuts, swapped keys, old format, bombs)', on: 'cluster', run: corruptValues },
+  { id: 'C18', fault: 'a list at our keys (WRONGTYPE)', on: 'cluster', run: wrongType },
+  {
+    id: 'CA', fault: 'the password is changed and all connections killed, 4 s, then changed back', on: 'cluster',
+    run: (context) => underLoad(context, 'CA', { recoveryMs: 4_000 }, async ({ cluster, load, wait, checks, faultEnds }) => {
+      const sinceMs = performance.now();
+      const other = `${CHAOS_PASSWORD}-changed`;
+      await cluster.onAll((redis) => redis.config('SET', 'requirepass', other));
+      await cluster.onAll(async (redis) => {
+        await redis.call('AUTH', other);
+        await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+        await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      }).catch(() => undefined);
+      await wait(4_000);
+      checks.push(check(load.firstEvent('writer l2Down', sinceMs) !== undefined, 'l2Down told'));
+      await withPassword(cluster, other, (redis) => redis.config('SET', 'requirepass', CHAOS_PASSWORD));
+      faultEnds();
+      await wait(4_000);
+    }),
+  },
+];
+
+async function withPassword(cluster: RowContext['cluster'], password: string, use: (redis: import('ioredis').Redis) => Promise<unknown>): Promise<void> {
+  const { Redis } = await import('ioredis');
+  for (const { host, port } of cluster.addresses) {
+    const redis = new Redis({ host, port, password, protocol: 2, enableReadyCheck: false, disableClientInfo: true });
+    await use(redis);
+    redis.disconnect();
+  }
+}

@@ -1,0 +1,127 @@
+/** Rows in which nodes die, hang, change roles or move slots. */
+import type { Row } from './chaos-row.ts';
+import { atMost, check, underLoad } from './chaos-row.ts';
+
+const MIB = 1024 * 1024;
+const FAILOVERS = 20;
+const RESHARD_SLOTS = 1_000;
+const ROLLING_ROUNDS = 3;
+
+const pick = <T>(items: readonly T[], seed: number): T => items[seed % items.length];
+
+export const nodeRows: Row[] = [
+  {
+    id: 'C0', fault: 'none', on: 'cluster',
+    run: (context) => underLoad(context, 'C0', { unnoticed: true }, ({ wait }) => wait(10_000)),
+  },
+  {
+    id: 'C1', fault: 'kill -9 of a master', on: 'cluster',
+    run: (context) => underLoad(context, 'C1', { recoveryMs: 4_000 }, async ({ cluster, wait }) => {
+      cluster.kill(pick(await cluster.masters(), context.seed).port);
+      await wait(7_000);
+    }),
+  },
+  {
+    id: 'C2', fault: 'SIGSTOP of a master, for good', on: 'cluster',
+    run: (context) => underLoad(context, 'C2', { recoveryMs: 4_000 }, async ({ cluster, wait }) => {
+      cluster.freeze(pick(await cluster.masters(), context.seed + 1).port);
+      await wait(7_000);
+    }),
+  },
+  {
+    id: 'C3', fault: 'SIGSTOP of a master for 8 s, then SIGCONT', on: 'cluster',
+    run: (context) => underLoad(context, 'C3', {}, async ({ cluster, wait }) => {
+      const { port } = pick(await cluster.masters(), context.seed + 2);
+      cluster.freeze(port);
+      await wait(8_000);
+      cluster.thaw(port);
+      await wait(4_000);
+    }),
+  },
+  {
+    id: 'C7', fault: `CLUSTER FAILOVER, ${FAILOVERS} times`, on: 'cluster',
+    run: (context) => underLoad(context, 'C7', { unnoticed: true }, async ({ cluster, wait }) => {
+      for (let i = 0; i < FAILOVERS; i++) {
+        await cluster.failover();
+        // The demoted master has to be a linked replica before it can take over in its turn.
+        await cluster.cluster.waitUntilHealthy();
+        await wait(50);
+      }
+    }),
+  },
+  {
+    id: 'C7F', fault: 'CLUSTER FAILOVER FORCE, then TAKEOVER', on: 'cluster',
+    run: (context) => underLoad(context, 'C7F', { recoveryMs: 12_000 }, async ({ cluster, wait }) => {
+      for (const how of ['FORCE', 'TAKEOVER', 'FORCE', 'TAKEOVER'] as const) {
+        await cluster.failover(how);
+        await cluster.cluster.waitUntilHealthy();
+        await wait(500);
+      }
+    }),
+  },
+  {
+    id: 'C8', fault: `${RESHARD_SLOTS} slots moved under load, and back`, on: 'cluster',
+    run: (context) => underLoad(context, 'C8', { unnoticed: true }, async ({ cluster, notes, checks, wait }) => {
+      const masters = await cluster.masters();
+      const nodes = await cluster.at(masters[0].port, async (redis) => String(await redis.call('CLUSTER', 'NODES')));
+      const own = nodes.split('\n').find((line) => line.includes('myself'))!.split(' ').slice(8).find((range) => /^\d+-\d+$/.test(range))!;
+      const first = Number(own.split('-')[0]);
+      const slots = Array.from({ length: RESHARD_SLOTS }, (_, i) => first + i);
+      const moved = await cluster.migrate(slots, masters[0].port, masters[1].port);
+      await wait(500);
+      const back = await cluster.migrate(slots, masters[1].port, masters[0].port);
+      await wait(500);
+      checks.push(check(moved > 0 && back > 0, `keys moved ${moved} and ${back} > 0`));
+      notes.push(`${moved} keys moved, ${back} moved back`);
+    }),
+  },
+  {
+    id: 'C9', fault: 'kill -9 of a master and its replica', on: 'cluster',
+    run: (context) => underLoad(context, 'C9', { recoveryMs: 3_000, lostAndVisible: 0 }, async ({ cluster, load, wait, faultEnds, checks }) => {
+      const status = await cluster.masters();
+      const victim = pick(status, context.seed);
+      const replicaPort = await cluster.at(victim.port, async (redis) => Number(/slave0:.*port=(\d+)/.exec(await redis.info('replication'))?.[1]));
+      cluster.kill(replicaPort);
+      cluster.kill(victim.port);
+      await wait(3_000);
+      checks.push(check(load.firstEvent('writer l2Down', 0) === undefined, 'the breaker stays closed for the others'));
+      await cluster.heal();
+      faultEnds();
+      await wait(3_000);
+    }),
+  },
+  {
+    id: 'C13', fault: 'CLUSTERDOWN: kill -9 of two masters of three, 12 s', on: 'cluster',
+    run: (context) => underLoad(context, 'C13', { recoveryMs: 2_000 }, async ({ cluster, wait, faultEnds, checks }) => {
+      const rssBefore = process.memoryUsage().rss;
+      const [a, b] = await cluster.masters();
+      cluster.kill(a.port);
+      cluster.kill(b.port);
+      await wait(12_000);
+      checks.push(atMost('RSS growth', (process.memoryUsage().rss - rssBefore) / MIB, 32, ' MB'));
+      await cluster.heal();
+      faultEnds();
+      await wait(4_000);
+    }),
+  },
+  {
+    id: 'C25', fault: `all six nodes restarted one by one, ${ROLLING_ROUNDS} rounds, masters handing over first`, on: 'cluster',
+    run: (context) => underLoad(context, 'C25', { recoveryMs: 60_000 }, async ({ cluster, load, wait, checks }) => {
+      for (let round = 0; round < ROLLING_ROUNDS; round++) {
+        for (const { port } of cluster.addresses) {
+          const isMaster = (await cluster.masters()).find((node) => node.port === port);
+          if (isMaster) {
+            const replica = await cluster.at(port, async (redis) => Number(/slave0:.*port=(\d+)/.exec(await redis.info('replication'))?.[1]));
+            await cluster.failover('', replica);
+            await cluster.cluster.waitUntilHealthy();
+          }
+          await cluster.cluster.restartNode(port);
+          await cluster.cluster.waitUntilHealthy();
+        }
+      }
+      await wait(2_000);
+      const reachable = (await load.writer.health()).l2?.nodes.filter((node) => node.reachable).length ?? 0;
+      checks.push(check(reachable === 6, `nodes reachable ${reachable} = 6`));
+    }),
+  },
+];
