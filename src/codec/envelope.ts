@@ -90,7 +90,7 @@ export function sealEnvelope(fields: EnvelopeFields, stored: Uint8Array): Uint8A
   bytes.set(stored, ENVELOPE.headerBytes + key.length);
   // The CRC field is still zero here: one pass over everything.
   view.setUint32(ENVELOPE.crcOffset, crc32(bytes), true);
-  const problem = headerProblem(view, fields.rawBytes);
+  const problem = headerProblem(view, 0, bytes.length, fields.rawBytes);
   if (problem !== undefined) throw new TypeError(`sealEnvelope was given fields that no reader would accept: ${problem[1]}`);
   return bytes;
 }
@@ -105,7 +105,7 @@ export function openEnvelope(
 ): EnvelopeFields & { stored: Uint8Array } {
   if (bytes.length < ENVELOPE.headerBytes) throw corrupt(`${bytes.length} bytes are less than a header`, 'length');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const problem = headerProblem(view, expect.maxRawBytes);
+  const problem = headerProblem(view, 0, bytes.length, expect.maxRawBytes);
   if (problem !== undefined) throw corrupt(problem[1], problem[0]);
   if (checksum(bytes) !== view.getUint32(ENVELOPE.crcOffset, true)) throw corrupt('the CRC-32 does not match', 'crc');
   const keyEnd = ENVELOPE.headerBytes + view.getUint16(ENVELOPE.keyBytesOffset, true);
@@ -140,22 +140,22 @@ function hasMagic(bytes: Uint8Array): boolean {
   return bytes.length >= ENVELOPE.headerBytes && bytes[0] === 0x50 && bytes[1] === 0x43 && bytes[2] === 0x45 && bytes[3] === 0x56;
 }
 
-/** The first thing wrong with a header, as [field, text]; the length of the view is the length of the envelope. */
-function headerProblem(view: DataView, maxRawBytes: number): [field: string, text: string] | undefined {
-  if (view.getUint32(ENVELOPE.magicOffset, true) !== ENVELOPE.magic) return ['magic', 'it does not begin with PCEV'];
-  const format = view.getUint8(ENVELOPE.formatOffset);
+/** The first thing wrong with the header of the envelope at `at`, as [field, text]. */
+export function headerProblem(view: DataView, at: number, envelopeBytes: number, maxRawBytes: number): [field: string, text: string] | undefined {
+  if (view.getUint32(at + ENVELOPE.magicOffset, true) !== ENVELOPE.magic) return ['magic', 'it does not begin with PCEV'];
+  const format = view.getUint8(at + ENVELOPE.formatOffset);
   if (format !== ENVELOPE.formatVersion) return ['format', `format version ${format} is not known`];
-  const flags = view.getUint8(ENVELOPE.flagsOffset);
+  const flags = view.getUint8(at + ENVELOPE.flagsOffset);
   if (flags !== 0 && flags !== FLAG_LZ4 && flags !== FLAG_TOMBSTONE) return ['flags', `flags ${flags} are not known`];
-  const keyBytes = view.getUint16(ENVELOPE.keyBytesOffset, true);
+  const keyBytes = view.getUint16(at + ENVELOPE.keyBytesOffset, true);
   if (keyBytes === 0 || keyBytes > ENVELOPE.maxKeyBytes) return ['keyBytes', `a key of ${keyBytes} bytes`];
-  const rawBytes = view.getUint32(ENVELOPE.rawBytesOffset, true);
-  const storedBytes = view.getUint32(ENVELOPE.storedBytesOffset, true);
+  const rawBytes = view.getUint32(at + ENVELOPE.rawBytesOffset, true);
+  const storedBytes = view.getUint32(at + ENVELOPE.storedBytesOffset, true);
   if (rawBytes > maxRawBytes) return ['rawBytes', `${rawBytes} raw bytes are over the cap of ${maxRawBytes}`];
-  if (ENVELOPE.headerBytes + keyBytes + storedBytes !== view.byteLength) return ['storedBytes', 'its lengths do not add up'];
+  if (ENVELOPE.headerBytes + keyBytes + storedBytes !== envelopeBytes) return ['storedBytes', 'its lengths do not add up'];
   if (flags === FLAG_TOMBSTONE) {
     if (rawBytes !== 0 || storedBytes !== 0) return ['rawBytes', 'a tombstone with a payload'];
-    if (view.getUint32(ENVELOPE.schemaIdOffset, true) !== 0) return ['schemaId', 'a tombstone with a schema'];
+    if (view.getUint32(at + ENVELOPE.schemaIdOffset, true) !== 0) return ['schemaId', 'a tombstone with a schema'];
   } else if (rawBytes === 0) {
     return ['rawBytes', 'no payload'];
   } else if (flags === FLAG_LZ4) {
@@ -163,10 +163,10 @@ function headerProblem(view: DataView, maxRawBytes: number): [field: string, tex
   } else if (storedBytes !== rawBytes) {
     return ['storedBytes', 'stored and raw bytes differ without compression'];
   }
-  const version = view.getFloat64(ENVELOPE.versionOffset, true);
+  const version = view.getFloat64(at + ENVELOPE.versionOffset, true);
   if (!Number.isSafeInteger(version) || version <= 0) return ['version', `version ${version}`];
-  if (!isTime(view.getFloat64(ENVELOPE.createdAtOffset, true))) return ['createdAtMs', 'no time'];
-  if (!isTime(view.getFloat64(ENVELOPE.expiresAtOffset, true))) return ['expiresAtMs', 'no time'];
+  if (!isTime(view.getFloat64(at + ENVELOPE.createdAtOffset, true))) return ['createdAtMs', 'no time'];
+  if (!isTime(view.getFloat64(at + ENVELOPE.expiresAtOffset, true))) return ['expiresAtMs', 'no time'];
   return undefined;
 }
 

@@ -6,6 +6,7 @@ export interface StoreTimes {
   connectTimeoutMs: number;
   commandTimeoutMs: number;
   channelName: string;
+  maxProfileBytes?: number;
 }
 
 export async function makeStore(l2: RedisL2Options | EmbeddedL2Options, times: StoreTimes): Promise<L2Store> {

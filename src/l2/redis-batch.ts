@@ -10,11 +10,30 @@ import { ProfileCacheError } from '../errors.ts';
 import type { Arg, RedisNode } from './redis-node.ts';
 import { timeoutError, unavailableError, verdictOf } from './redis-errors.ts';
 import type { RedisTopology } from './redis-topology.ts';
+import type { ValuesSink } from './resp-reader.ts';
 
 /** Redirects and waits that one key may go through. */
 const MAX_ATTEMPTS = 16;
 const FIRST_PAUSE_MS = 5;
 const MAX_PAUSE_MS = 50;
+
+/** A command whose reply is taken whole. */
+export interface CommandPlan {
+  /** The command for these keys on this node; undefined when there is no time left to take effect. */
+  command(indices: readonly number[], node: RedisNode, remainingMs: number, wholeScript: boolean): { name: string; args: Arg[] } | undefined;
+  /** Settles the keys from the reply; gives back those that may be sent again. */
+  take(indices: readonly number[], reply: unknown, node: RedisNode): { again: number[]; pause: boolean } | undefined;
+}
+
+/** A read: each value is taken, and its key settled, as it comes out of the socket. */
+export interface ValuesPlan {
+  /** The MGET of these keys, encoded. */
+  mget(indices: readonly number[]): { text: string; ascii: boolean };
+  /** As in ValuesSink, with the index of the key. Must not throw. */
+  value(index: number, bytes: Buffer, start: number, end: number): void;
+  nil(index: number): void;
+  tooLarge(index: number, valueBytes: number): void;
+}
 
 export interface BatchPlan {
   count: number;
@@ -25,10 +44,7 @@ export interface BatchPlan {
   bytesOf?(index: number): number;
   /** Where the keys of a slot go now; undefined where nobody serves it. */
   pick(slot: number): RedisNode | undefined;
-  /** The command for these keys on this node; undefined when there is no time left to take effect. */
-  command(indices: readonly number[], node: RedisNode, remainingMs: number, wholeScript: boolean): { name: string; args: Arg[] } | undefined;
-  /** Settles the keys from the reply; gives back those that may be sent again. */
-  take(indices: readonly number[], reply: unknown, node: RedisNode): { again: number[]; pause: boolean } | undefined;
+  how: CommandPlan | ValuesPlan;
   fail(index: number, error: ProfileCacheError): void;
   /** Whether a command may be repeated although it may have taken effect. */
   idempotent: boolean;
@@ -80,6 +96,10 @@ export class BatchRun {
       this.#settled[index] = 1;
       this.#open--;
     }
+    this.#finishIfDone();
+  }
+
+  #finishIfDone(): void {
     if (this.#open > 0) return;
     clearTimeout(this.#timer);
     this.#finish();
@@ -140,34 +160,61 @@ export class BatchRun {
   }
 
   #send(indices: readonly number[], node: RedisNode, attempt: number, asking: boolean, wholeScript: boolean): void {
-    const command = this.#plan.command(indices, node, this.#endMs - performance.now(), wholeScript);
-    if (!command) return this.#fail(indices, timeoutError(this.#timeoutMs, node.name));
+    const { how } = this.#plan;
+    const command = 'mget' in how ? undefined : how.command(indices, node, this.#endMs - performance.now(), wholeScript);
+    if (!command && !('mget' in how)) return this.#fail(indices, timeoutError(this.#timeoutMs, node.name));
     // ASKING holds for the next command of the connection, and nothing comes between two writes of one tick.
     if (asking) node.send('asking', []).catch(() => undefined); // The command behind it tells the same.
-    node.dispatch(
-      command.name,
-      command.args,
-      (reply) => {
-        // Late: the caller has its outcomes, and they stay as they are.
-        if (this.#open === 0) return;
-        let rest: ReturnType<BatchPlan['take']>;
-        try {
-          rest = this.#plan.take(indices, reply, node);
-        } catch (cause) {
-          // A reply of a shape that Redis does not send: a proxy, or another server altogether.
-          return this.#fail(indices, ProfileCacheError.from(cause, 'ERR_L2_CORRUPT', { node: node.name }));
-        }
-        if (!rest) return this.#settle(indices);
-        const again = new Set(rest.again);
-        this.#settle(indices.filter((index) => !again.has(index)));
-        this.#later(rest.again, attempt + 1, rest.pause ? pauseMs(attempt) : 0);
-      },
-      (error) => this.#answerError(error, indices, node, attempt, asking, wholeScript),
-    );
+    const onError = (error: unknown) => this.#answerError(error, indices, node, attempt, asking, wholeScript);
+    if ('mget' in how) {
+      const { text, ascii } = how.mget(indices);
+      node.readValues(text, ascii, this.#valuesSink(how, indices, node, onError));
+    } else node.dispatch(command!.name, command!.args, (reply) => this.#takeReply(how, indices, reply, node, attempt), onError);
   }
 
-  #answerError(error: unknown, indices: readonly number[], node: RedisNode, attempt: number, asking: boolean, wholeScript: boolean): void {
+  #takeReply(how: CommandPlan, indices: readonly number[], reply: unknown, node: RedisNode, attempt: number): void {
+    // Late: the caller has its outcomes, and they stay as they are.
     if (this.#open === 0) return;
+    let rest: ReturnType<CommandPlan['take']>;
+    try {
+      rest = how.take(indices, reply, node);
+    } catch (cause) {
+      // A reply of a shape that Redis does not send: a proxy, or another server altogether.
+      return this.#fail(indices, ProfileCacheError.from(cause, 'ERR_L2_CORRUPT', { node: node.name }));
+    }
+    if (!rest) return this.#settle(indices);
+    const again = new Set(rest.again);
+    this.#settle(indices.filter((index) => !again.has(index)));
+    this.#later(rest.again, attempt + 1, rest.pause ? pauseMs(attempt) : 0);
+  }
+
+  #valuesSink(how: ValuesPlan, indices: readonly number[], node: RedisNode, error: (error: unknown) => void): ValuesSink {
+    // False for what comes late: the caller has its outcomes, and they stay as they are.
+    const settles = (k: number): boolean => {
+      const index = indices[k];
+      if (k >= indices.length || this.#settled[index]) return false;
+      this.#settled[index] = 1;
+      this.#open--;
+      return true;
+    };
+    return {
+      value: (k, bytes, start, end) => void (settles(k) && how.value(indices[k], bytes, start, end)),
+      nil: (k) => void (settles(k) && how.nil(indices[k])),
+      tooLarge: (k, valueBytes) => void (settles(k) && how.tooLarge(indices[k], valueBytes)),
+      done: () => {
+        const unanswered = indices.filter((index) => !this.#settled[index]);
+        if (unanswered.length > 0) this.#fail(unanswered, new ProfileCacheError('ERR_L2_CORRUPT', `redis node ${node.name} answered with too few values`, { node: node.name }));
+        else this.#finishIfDone();
+      },
+      error,
+    };
+  }
+
+  #answerError(error: unknown, of: readonly number[], node: RedisNode, attempt: number, asking: boolean, wholeScript: boolean): void {
+    if (this.#open === 0) return;
+    // A connection that broke in the middle of a reply: what was handed over is settled.
+    const indices = 'mget' in this.#plan.how ? of.filter((index) => !this.#settled[index]) : of;
+    if (indices.length === 0) return this.#finishIfDone();
     const verdict = verdictOf(error, node.name);
     switch (verdict.kind) {
       case 'moved':

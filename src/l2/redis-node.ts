@@ -1,17 +1,23 @@
 /**
- * One node and our one connection to it. ioredis does the protocol, TLS, the login and the reconnecting, for ever; what it
- * would do beyond that is turned off, so that a command is either on the wire once or reported as failed:
+ * One node and our one connection to it. ioredis connects, does TLS and the login, and reconnects, for ever; from its `ready` on the
+ * stream is ours: commands are written as they are, and replies go from the socket's chunk to who waits for them, without an
+ * object, a Buffer and a promise for each key. A command is either on the wire once or reported as failed:
  * no offline queue (it outlives a timeout), no re-sending after a reconnect, no retry per request.
  *
  * A connection counts as usable once the node has answered TIME on it: that tells a listening socket from a living process,
  * and gives the offset of its clock, which the deadlines inside scripts need.
  */
-import { Command, Redis } from 'ioredis';
+import { Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { systemClock } from '../clock.ts';
 import type { RedisL2Options } from '../options.ts';
 import { safeText } from './redis-errors.ts';
+import { encodeCommand } from './resp-command.ts';
+import type { Arg } from './resp-command.ts';
+import { RespReader } from './resp-reader.ts';
+import type { Sink, ValuesSink } from './resp-reader.ts';
 
 const RECONNECT_MIN_MS = 30;
 const RECONNECT_MAX_MS = 1_000;
@@ -20,13 +26,15 @@ const HANDSHAKE_MS = 1_000;
 /** A clock sample serves this long; asking again is the liveness check of an idle connection as well. */
 const CLOCK_REFRESH_MS = 5_000;
 
-export type Arg = string | Buffer | number;
+export type { Arg } from './resp-command.ts';
 
 export interface NodeConnectOptions {
   redis: RedisL2Options;
   commandTimeoutMs: number;
   /** Send READONLY, so that a replica answers reads. */
   readOnly: boolean;
+  /** A larger value is not taken in. */
+  maxValueBytes: number;
 }
 
 export interface NodeEvents {
@@ -49,12 +57,15 @@ export class RedisNode extends EventEmitter<NodeEvents> {
   #usable = false;
   #closed = false;
   #epoch = 0;
+  /** From `ready` to `close`. */
+  #stream: Duplex | undefined;
+  #reader: RespReader | undefined;
+  readonly #maxValueBytes: number;
   /** Server clock minus our monotonic clock, and how far off that may be (half a round trip). */
   #offsetMs = 0;
   #uncertaintyMs = Infinity;
   #clockAtMs = -Infinity;
-  /** Commands on the wire, and since when nothing has come back. */
-  #pending = 0;
+  /** Since when nothing has come back, while commands are on the wire. */
   #quietSinceMs = 0;
   #streamSinceMs = systemClock.monotonicMs();
   /** 0, 1, or 2 for more than one. */
@@ -80,16 +91,22 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     this.#redis.on('connecting', () => {
       this.#streamSinceMs = systemClock.monotonicMs();
     });
-    this.#redis.on('ready', () => void this.#becomeUsable());
+    this.#maxValueBytes = options.maxValueBytes;
+    this.#redis.on('ready', () => {
+      this.#takeOver();
+      void this.#becomeUsable();
+    });
     this.#redis.on('close', () => {
       this.#epoch++;
-      this.#pending = 0;
       this.failures++;
       this.lastError ??= new Error('connection closed');
-      if (this.#usable) {
-        this.#usable = false;
-        this.emit('down');
-      }
+      const wasUsable = this.#usable;
+      this.#usable = false;
+      const reader = this.#reader;
+      this.#reader = this.#stream = undefined;
+      // After `usable` is false: who is told now must not find this connection again.
+      reader?.fail(new Error('Connection lost'));
+      if (wasUsable) this.emit('down');
       this.emit('settled');
     });
   }
@@ -130,13 +147,35 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     return this.#uncertaintyMs;
   }
 
+  /** Its handshake is answered, and ioredis sends nothing by itself any more. */
+  #takeOver(): void {
+    const stream = this.#redis.stream as Duplex;
+    const reader = new RespReader(this.#maxValueBytes);
+    stream.removeAllListeners('data');
+    stream.on('data', (chunk: Buffer) => {
+      if (reader !== this.#reader) return;
+      this.#quietSinceMs = systemClock.monotonicMs();
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.reset(`not the answers of a redis: ${safeText(error)}`);
+      }
+    });
+    this.#stream = stream;
+    this.#reader = reader;
+  }
+
   /**
    * One command, its reply by callback: thousands of them are sent at once, and each promise less is a microsecond.
    * Strings come as Buffers that are views of a socket chunk: copy what is kept.
    */
   dispatch(name: string, args: Arg[], onReply: (reply: unknown) => void, onError: (error: unknown) => void): void {
-    if (this.#usable) this.#write(name, args, null, onReply, onError);
-    else onError(new Error('Connection is not usable'));
+    this.#send(encodeCommand(name, args), { reply: onReply, error: onError });
+  }
+
+  /** An encoded command whose reply is a list of values (MGET). `ascii`: nothing in it takes more than one byte. */
+  readValues(command: string, ascii: boolean, sink: ValuesSink): void {
+    this.#send(command, sink, ascii ? 'latin1' : 'utf8');
   }
 
   /** One reply, strings as Buffers. */
@@ -146,40 +185,28 @@ export class RedisNode extends EventEmitter<NodeEvents> {
 
   /** One reply, strings as text. */
   ask(name: string, args: Arg[]): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (this.#usable) this.#write(name, args, 'utf8', resolve, reject);
-      else reject(new Error('Connection is not usable'));
-    });
+    return this.send(name, args).then(asText);
   }
 
-  #write(name: string, args: Arg[], replyEncoding: BufferEncoding | null, onReply: (reply: unknown) => void, onError: (error: unknown) => void): void {
-    const command = new Command(name, args, { replyEncoding });
-    if (this.#pending++ === 0) this.#quietSinceMs = systemClock.monotonicMs();
-    const epoch = this.#epoch;
-    command.promise.then(
-      (reply) => {
-        this.#answered(epoch);
-        onReply(reply);
-      },
-      (error: unknown) => {
-        this.#answered(epoch);
-        onError(error);
-      },
-    );
-    this.#cork();
-    this.#redis.sendCommand(command);
+  #send(command: string | Buffer, sink: Sink, encoding: BufferEncoding = 'utf8'): void {
+    if (this.#usable) this.#write(command, sink, encoding);
+    else sink.error(new Error('Connection is not usable'));
   }
 
-  #answered(epoch: number): void {
-    if (epoch !== this.#epoch) return;
-    this.#pending--;
-    this.#quietSinceMs = systemClock.monotonicMs();
+  #write(command: string | Buffer, sink: Sink, encoding: BufferEncoding = 'utf8'): void {
+    const reader = this.#reader;
+    const stream = this.#stream;
+    if (!reader || !stream?.writable) return sink.error(new Error('Connection is not usable'));
+    if (reader.pending === 0) this.#quietSinceMs = systemClock.monotonicMs();
+    reader.expect(sink);
+    this.#cork(stream);
+    if (typeof command === 'string') stream.write(command, encoding);
+    else stream.write(command);
   }
 
   /** The first command of a tick leaves at once, so that a lone one is not held up; the others leave in one system call. */
-  #cork(): void {
-    const stream = this.#redis.stream;
-    if (!stream || this.#sentInTick === 2) return;
+  #cork(stream: Duplex): void {
+    if (this.#sentInTick === 2) return;
     if (this.#sentInTick++ === 0) {
       process.nextTick(() => {
         if (this.#sentInTick === 2) stream.uncork();
@@ -211,7 +238,8 @@ export class RedisNode extends EventEmitter<NodeEvents> {
   async syncClock(): Promise<void> {
     const sentMs = systemClock.monotonicMs();
     this.#clockAtMs = sentMs;
-    const [seconds, micros] = (await new Promise<unknown>((resolve, reject) => this.#write('time', [], 'utf8', resolve, reject))) as [string, string];
+    const reply = await new Promise<unknown>((resolve, reject) => this.#write(encodeCommand('TIME', []), { reply: resolve, error: reject }));
+    const [seconds, micros] = asText(reply) as [string, string];
     const receivedMs = systemClock.monotonicMs();
     this.#uncertaintyMs = (receivedMs - sentMs) / 2;
     this.#offsetMs = Number(seconds) * 1e3 + Number(micros) / 1e3 - (sentMs + receivedMs) / 2;
@@ -222,7 +250,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     if (this.#closed) return;
     const nowMs = systemClock.monotonicMs();
     if (this.#usable) {
-      if (this.#pending > 0 && nowMs - this.#quietSinceMs > this.#hungMs) this.reset(`no answer for ${Math.round(nowMs - this.#quietSinceMs)} ms`);
+      if (this.#reader && this.#reader.pending > 0 && nowMs - this.#quietSinceMs > this.#hungMs) this.reset(`no answer for ${Math.round(nowMs - this.#quietSinceMs)} ms`);
       else if (nowMs - this.#clockAtMs > CLOCK_REFRESH_MS) this.syncClock().catch(() => undefined); // The lost connection reports itself.
     } else if (this.#redis.status !== 'reconnecting' && nowMs - this.#streamSinceMs > HANDSHAKE_MS) {
       this.#streamSinceMs = nowMs;
@@ -245,6 +273,11 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     this.emit('down');
     this.emit('settled');
   }
+}
+
+function asText(reply: unknown): unknown {
+  if (Buffer.isBuffer(reply)) return reply.toString('utf8');
+  return Array.isArray(reply) ? reply.map(asText) : reply;
 }
 
 /** Options that every connection of ours shares, the subscriber's included. */

@@ -9,7 +9,7 @@ import { ENVELOPE, isTombstone } from '../codec/envelope.ts';
 import { systemClock } from '../clock.ts';
 import { ProfileCacheError } from '../errors.ts';
 import type { RedisL2Options } from '../options.ts';
-import type { DeleteRequest, GetOutcome, L2Store, SetOutcome, SetRequest, StoreHealth } from './store.ts';
+import type { DeleteRequest, GetOutcome, L2Store, ReadVisitor, SetOutcome, SetRequest, StoreHealth } from './store.ts';
 import { BatchRun } from './redis-batch.ts';
 import { clearProfiles, raiseFloors } from './redis-clear.ts';
 import { replyError } from './redis-errors.ts';
@@ -18,9 +18,12 @@ import type { Arg, RedisNode } from './redis-node.ts';
 import { FLOOR_SCRIPT, RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
 import type { Script } from './redis-scripts.ts';
 import { RedisTopology } from './redis-topology.ts';
+import { argHead, commandHead } from './resp-command.ts';
 import { keyLayout, keySlot } from './slots.ts';
 import type { KeyLayout } from './slots.ts';
 
+/** The most that the option maxProfileBytes allows. */
+const MAX_PROFILE_BYTES = 64 * 1024 * 1024;
 /** Replies are built in the memory of Redis before they go out. */
 const READ_MAX_KEYS = 128;
 /** A script blocks its node while it runs: about 5 us a key. */
@@ -34,6 +37,8 @@ export interface RedisStoreContext {
   /** Longest wait of every call but open and clear. */
   commandTimeoutMs: number;
   channelName: string;
+  /** Longest record that this cache would store; a larger value is corrupt, and is not taken in. */
+  maxProfileBytes?: number;
 }
 
 export interface RedisStoreCounters {
@@ -66,7 +71,7 @@ export class RedisStore implements L2Store {
     this.#options = options;
     this.#context = context;
     this.#layout = keyLayout(options.keyPrefix, options.buckets);
-    this.#topology = new RedisTopology({ redis: options, connectTimeoutMs: context.connectTimeoutMs, commandTimeoutMs: context.commandTimeoutMs });
+    this.#topology = new RedisTopology({ redis: options, connectTimeoutMs: context.connectTimeoutMs, commandTimeoutMs: context.commandTimeoutMs, maxValueBytes: (context.maxProfileBytes ?? MAX_PROFILE_BYTES) + ENVELOPE.headerBytes + ENVELOPE.maxKeyBytes });
   }
 
   async open(): Promise<void> {
@@ -88,7 +93,17 @@ export class RedisStore implements L2Store {
 
   async getMany(wallets: readonly string[]): Promise<GetOutcome[]> {
     const outcomes = new Array<GetOutcome>(wallets.length);
-    const { keys, slots } = this.#layout.place(wallets);
+    await this.readMany(wallets, {
+      found: (i, bytes, start, end) => (outcomes[i] = getOutcome(bytes.subarray(start, end))),
+      missing: (i) => (outcomes[i] = { status: 'miss' }),
+      tooLarge: (i) => (outcomes[i] = { status: 'failed', error: new ProfileCacheError('ERR_L2_CORRUPT', 'what lies at the key is larger than any record', { wallet: wallets[i] }) }),
+      failed: (i, error) => (outcomes[i] = { status: 'failed', error }),
+    });
+    return outcomes;
+  }
+
+  async readMany(wallets: readonly string[], visitor: ReadVisitor): Promise<void> {
+    const { keys, keyBytes, slots } = this.#layout.place(wallets);
     await this.#batch({
       count: wallets.length,
       slotOf: (i) => slots[i],
@@ -96,18 +111,15 @@ export class RedisStore implements L2Store {
       maxBytes: Infinity,
       idempotent: true,
       pick: (slot) => this.#reader(slot),
-      // MGET for one key as well: it answers nil, not an error, for a value of another type.
-      command: (indices) => ({ name: 'mget', args: indices.map((i) => keys[i]) }),
-      take: (indices, reply) => {
-        const values = reply as Array<Buffer | null>;
-        for (let k = 0; k < indices.length; k++) outcomes[indices[k]] = getOutcome(values[k]);
-        return undefined;
+      how: {
+        // MGET for one key as well: it answers nil, not an error, for a value of another type.
+        mget: (indices) => encodeMget(indices, keys, keyBytes),
+        value: (i, bytes, start, end) => visitor.found(i, bytes, start, end),
+        nil: (i) => visitor.missing(i),
+        tooLarge: (i) => visitor.tooLarge(i),
       },
-      fail: (i, error) => {
-        outcomes[i] = { status: 'failed', error };
-      },
+      fail: (i, error) => visitor.failed(i, error),
     });
-    return outcomes;
   }
 
   setMany(requests: readonly SetRequest[]): Promise<SetOutcome[]> {
@@ -129,7 +141,7 @@ export class RedisStore implements L2Store {
       bytesOf: (i) => items[i].envelope.length,
       idempotent: false,
       pick: (slot) => this.#topology.ownersOf(slot)?.master,
-      command: (indices, node, remainingMs, wholeScript) => {
+      how: { command: (indices, node, remainingMs, wholeScript) => {
         const leftMs = remainingMs - DEADLINE_MARGIN_MS - Math.min(node.clockUncertaintyMs, remainingMs / 4);
         if (!(leftMs > 0)) return undefined;
         const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length + 1];
@@ -142,7 +154,7 @@ export class RedisStore implements L2Store {
         }
         return { name: wholeScript ? 'eval' : 'evalsha', args };
       },
-      take: (indices, reply, node) => this.#takeWrites(indices, reply, node, outcomes),
+      take: (indices, reply, node) => this.#takeWrites(indices, reply, node, outcomes) },
       fail: (i, error) => {
         outcomes[i] = { status: 'failed', error };
       },
@@ -243,7 +255,7 @@ export class RedisStore implements L2Store {
       maxBytes: Infinity,
       idempotent: what === 'get',
       pick,
-      command: (_indices, _node, remainingMs, wholeScript) => {
+      how: { command: (_indices, _node, remainingMs, wholeScript) => {
         if (remainingMs <= 0) return undefined;
         if (typeof what === 'string') return { name: what, args };
         return wholeScript ? { name: 'eval', args: [what.text, ...args] } : { name: 'evalsha', args: [what.sha, ...args] };
@@ -251,7 +263,7 @@ export class RedisStore implements L2Store {
       take: (_indices, reply) => {
         answer = reply;
         return undefined;
-      },
+      } },
       fail: (_index, error) => {
         problem = error;
       },
@@ -299,11 +311,21 @@ export class RedisStore implements L2Store {
 
 const closedError = (): ProfileCacheError => new ProfileCacheError('ERR_CLOSED', 'the store is closed; open a new one');
 
-function getOutcome(value: Buffer | null): GetOutcome {
-  if (value === null) return { status: 'miss' };
-  if (isTombstone(value)) return { status: 'miss', floor: value.readDoubleLE(ENVELOPE.versionOffset) };
-  return { status: 'hit', envelope: privateCopy(value) };
+function getOutcome(bytes: Uint8Array): GetOutcome {
+  const envelope = privateCopy(bytes);
+  if (!isTombstone(envelope)) return { status: 'hit', envelope };
+  return { status: 'miss', floor: new DataView(envelope.buffer).getFloat64(ENVELOPE.versionOffset, true) };
+}
+
+function encodeMget(indices: readonly number[], keys: readonly string[], keyBytes: Uint16Array): { text: string; ascii: boolean } {
+  let text = `${commandHead(indices.length + 1)}$4\r\nMGET\r\n`;
+  let ascii = true;
+  for (const i of indices) {
+    text += `${argHead(keyBytes[i])}${keys[i]}\r\n`;
+    if (keyBytes[i] !== keys[i].length) ascii = false;
+  }
+  return { text, ascii };
 }
 
 /** Not `slice`: of a Buffer that is another Buffer, whose own `slice` no longer copies. */
-const privateCopy = (view: Buffer): Uint8Array => new Uint8Array(view);
+const privateCopy = (view: Uint8Array): Uint8Array => new Uint8Array(view);

@@ -30,12 +30,16 @@ export interface TopologyOptions {
   redis: RedisL2Options;
   connectTimeoutMs: number;
   commandTimeoutMs: number;
+  /** A larger value is not taken in. */
+  maxValueBytes: number;
 }
 
 export class RedisTopology extends EventEmitter<{ changed: [] }> {
   readonly #options: TopologyOptions;
   readonly #nodes = new Map<string, RedisNode>();
   #owners: Array<SlotOwners | undefined> = [];
+  /** Of `#owners`, until those change. */
+  #masters: readonly RedisNode[] | undefined;
   #standalone = false;
   #opened = false;
   #closed = false;
@@ -67,15 +71,9 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
   }
 
   /** Masters that serve at least one slot. */
-  masters(): RedisNode[] {
-    const found = new Set<RedisNode>();
-    let last: SlotOwners | undefined;
-    for (const owners of this.#owners) {
-      if (owners === undefined || owners === last) continue;
-      last = owners;
-      found.add(owners.master);
-    }
-    return [...found];
+  masters(): readonly RedisNode[] {
+    this.#masters ??= [...new Set(runs(this.#owners).map(({ master }) => master))];
+    return this.#masters;
   }
 
   /** Resolves once the slots are known. Rejects with ERR_L2_AUTH, or ERR_L2_CONNECT when nothing was reached in time. */
@@ -123,8 +121,8 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
     const name = `${host}:${port}`;
     const known = this.#nodes.get(name);
     if (known) return known;
-    const { redis, commandTimeoutMs } = this.#options;
-    const node = new RedisNode(host, port, { redis, commandTimeoutMs, readOnly: redis.readMode !== 'master' && redis.mode !== 'standalone' && !this.#standalone });
+    const { redis, commandTimeoutMs, maxValueBytes } = this.#options;
+    const node = new RedisNode(host, port, { redis, commandTimeoutMs, maxValueBytes, readOnly: redis.readMode !== 'master' && redis.mode !== 'standalone' && !this.#standalone });
     node.on('usable', () => this.emit('changed'));
     node.on('down', () => {
       this.emit('changed');
@@ -138,6 +136,7 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
   moved(slot: number, host: string, port: number): void {
     if (this.#closed || this.#standalone) return;
     const master = this.#nodeAt(host, port);
+    this.#masters = undefined;
     this.#owners[slot] = { master, replicas: (this.#owners[slot]?.replicas ?? []).filter((node) => node !== master) };
     this.refreshSoon();
   }
@@ -190,6 +189,7 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
     if (!node) throw unavailableError('any', 'not connected');
     this.#standalone = true;
     const owners: SlotOwners = { master: node, replicas: [] };
+    this.#masters = undefined;
     this.#owners = new Array<SlotOwners>(SLOT_COUNT).fill(owners);
     for (const other of this.nodes()) if (other !== node) this.#drop(other);
     this.emit('changed');
@@ -216,8 +216,10 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
 
   #apply(owners: Array<SlotOwners | undefined>): void {
     if (this.#closed) return;
+    this.#masters = undefined;
     this.#owners = owners;
-    const named = new Set(owners.flatMap((owner) => (owner ? [owner.master, ...owner.replicas] : [])));
+    const named = new Set<RedisNode>();
+    for (const { master, replicas } of runs(owners)) for (const node of [master, ...replicas]) named.add(node);
     // A node that the cluster no longer names holds nothing for us; named again, it gets a new connection.
     for (const node of this.nodes()) if (!named.has(node)) this.#drop(node);
     this.emit('changed');
@@ -258,6 +260,17 @@ export class RedisTopology extends EventEmitter<{ changed: [] }> {
     for (const node of this.nodes()) this.#drop(node);
     this.emit('changed');
   }
+}
+
+/** The owners of each run of slots. */
+function runs(owners: readonly (SlotOwners | undefined)[]): SlotOwners[] {
+  const found: SlotOwners[] = [];
+  let last: SlotOwners | undefined;
+  for (const one of owners) {
+    if (one !== undefined && one !== last) found.push(one);
+    last = one;
+  }
+  return found;
 }
 
 /** What `withTimeout` rejects with: a time that ran out is not an answer of Redis. */

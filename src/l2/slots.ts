@@ -37,6 +37,8 @@ export interface KeyLayout {
 
 export interface Placement {
   keys: string[];
+  /** Of each key in UTF-8. */
+  keyBytes: Uint16Array;
   slots: Uint16Array;
 }
 
@@ -53,7 +55,7 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
       slotOf: (wallet) => keySlot(keyOf(wallet)),
       place: (wallets) => {
         const keys = wallets.map(keyOf);
-        return { keys, slots: Uint16Array.from(keys, keySlot) };
+        return { keys, keyBytes: Uint16Array.from(keys, (key) => Buffer.byteLength(key)), slots: Uint16Array.from(keys, keySlot) };
       },
       walletOf: (key) => {
         if (!key.startsWith(prefix)) return undefined;
@@ -70,6 +72,8 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
   }
   const tags = Array.from({ length: buckets }, (_, bucket) => tagOfSlot(slotOfBucket(bucket, buckets)));
   const starts = tags.map((tag) => `${prefix}{${tag}}`);
+  const startBytes = starts.map((start) => Buffer.byteLength(start));
+  const slotOf = Uint16Array.from({ length: buckets }, (_, bucket) => slotOfBucket(bucket, buckets));
   const bucketOf = (wallet: string) => walletHash(wallet) % buckets;
   return {
     prefix,
@@ -78,13 +82,17 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
     slotOf: (wallet) => slotOfBucket(bucketOf(wallet), buckets),
     place: (wallets) => {
       const keys = new Array<string>(wallets.length);
+      const keyBytes = new Uint16Array(wallets.length);
       const slots = new Uint16Array(wallets.length);
       for (let i = 0; i < wallets.length; i++) {
-        const bucket = bucketOf(wallets[i]);
-        keys[i] = `${starts[bucket]}:${wallets[i]}`;
-        slots[i] = slotOfBucket(bucket, buckets);
+        const wallet = wallets[i];
+        const bucket = bucketOf(wallet);
+        keys[i] = `${starts[bucket]}:${wallet}`;
+        // Of the wallet alone: counting in a key that was just put together would copy it.
+        keyBytes[i] = startBytes[bucket] + 1 + Buffer.byteLength(wallet);
+        slots[i] = slotOf[bucket];
       }
-      return { keys, slots };
+      return { keys, keyBytes, slots };
     },
     walletOf: (key) => {
       if (!key.startsWith(`${prefix}{`)) return undefined;

@@ -20,6 +20,16 @@ export type GetOutcome =
   | { status: 'miss'; floor?: number }
   | { status: 'failed'; error: ProfileCacheError };
 
+/** Takes what `readMany` brings: one call for each wallet, by index, in any order, none after the promise has resolved. Must not throw. */
+export interface ReadVisitor {
+  /** The envelope is `bytes[start..end)`: private memory of this thread, valid during the call. */
+  found(index: number, bytes: Uint8Array, start: number, end: number): void;
+  missing(index: number): void;
+  /** A value that is there and larger than any record may be: it was not taken in. */
+  tooLarge(index: number): void;
+  failed(index: number, error: ProfileCacheError): void;
+}
+
 export interface SetRequest {
   wallet: string;
   /** Complete envelope, its version equal to `version`. */
@@ -77,6 +87,8 @@ export interface L2Store {
   /** Epoch milliseconds by the store's own clock (Redis server time; for the embedded store the wall clock of the machine). */
   nowMs(): number;
   getMany(wallets: readonly string[]): Promise<GetOutcome[]>;
+  /** The same without a copy and an object for each record, where the store can do that. */
+  readMany?(wallets: readonly string[], visitor: ReadVisitor): Promise<void>;
   setMany(requests: readonly SetRequest[]): Promise<SetOutcome[]>;
   deleteMany(requests: readonly DeleteRequest[]): Promise<SetOutcome[]>;
   /**

@@ -6,7 +6,7 @@
  *   chunk k, at k * chunkBytes
  *   0        16         16 + 40                16 + 40 * n                       chunkBytes
  *   +--------+----------+---- ... -+-----------+------------------- ... --------+
- *   | header | entry 0  |          | entry n-1 | payloads, 8-aligned   (unused) |
+ *   | header | entry 0  |          | entry n-1 | payloads              (unused) |
  *   +--------+----------+---- ... -+-----------+------------------- ... --------+
  *
  *   header   0 u32 stamp (number of the task, written last)   4 u32 n   8 u32 first free byte of the chunk   12 -
@@ -79,11 +79,15 @@ export class InboxView {
   }
 }
 
+/** Of this thread. */
+const alignedScratch = new Uint8Array(new ArrayBuffer(8 * 1024));
+
 /** Worker side: fills one chunk. Every entry must be given a status exactly once before `finish`. */
 export class ChunkWriter {
   readonly #view: InboxView;
   readonly #base: number;
   readonly #entries: number;
+  readonly #aligned = alignedScratch;
   #end: number;
 
   constructor(view: InboxView, chunk: number, entries: number) {
@@ -103,13 +107,23 @@ export class ChunkWriter {
     return this.#base + HEADER_BYTES + i * ENTRY_BYTES;
   }
 
-  /** False when the payload does not fit; the entry is then still without a status. */
-  hit(i: number, record: InboxRecord): boolean {
+  /**
+   * False when the payload does not fit; the entry is then still without a status. `residue` is where the payload will lie in the
+   * arena, modulo 8: V8 copies between shared buffers by words only where both sides agree about that, else byte by byte.
+   */
+  hit(i: number, record: InboxRecord, residue = 0): boolean {
     const { u8, shape } = this.#view;
-    const start = this.#end;
-    const end = start + record.raw.length;
+    const { raw } = record;
+    const start = this.#end + residue;
+    const end = start + raw.length;
     if (end > shape.chunkBytes) return false;
-    u8.set(record.raw, this.#base + start);
+    if (raw.length <= this.#aligned.length - 8) {
+      // Private memory first: that copy is fast whatever the alignment.
+      this.#aligned.set(raw, residue);
+      u8.set(this.#aligned.subarray(residue, residue + raw.length), this.#base + start);
+    } else {
+      u8.set(raw, this.#base + start);
+    }
     this.#end = (end + 7) & ~7;
     this.#fill(i, STATUS.hit, record, start);
     return true;

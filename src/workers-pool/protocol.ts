@@ -74,6 +74,13 @@ export type Reply =
   /** Nothing was done, or no part of it is known to have been done. */
   | { is: 'failed'; error: WireError };
 
+/** What a worker hands back. */
+export interface Answer {
+  reply: Reply;
+  /** Buffers of the reply to move instead of copying. */
+  transfer: ArrayBuffer[];
+}
+
 /** Given to every worker as its `workerData`. */
 export interface WorkerData {
   l2: RedisL2Options | EmbeddedL2Options;

@@ -3,11 +3,13 @@
  * that tests run it in their own. `run` never rejects: a task that fails is an answer.
  */
 import { ProfileCacheError, type WireError } from '../errors.ts';
-import { packRecord, packTombstone, unpackRecord } from '../codec/transcode.ts';
+import { EnvelopeReader } from '../codec/envelope-reader.ts';
+import { CompressionGauge, packRecord, packTombstone } from '../codec/transcode.ts';
 import type { Clock } from '../clock.ts';
 import type { DeleteRequest, L2Store, SetOutcome, SetRequest } from '../l2/store.ts';
-import { ChunkWriter, InboxView } from './inbox.ts';
-import type { InboxRecord } from './inbox.ts';
+import { ChunkFiller } from './chunk-filler.ts';
+import type { Answer } from './protocol.ts';
+import type { InboxView } from './inbox.ts';
 import { SET_NUMBERS } from './protocol.ts';
 import type { CallTask, CallValue, DeleteTask, GetTask, Reply, SetTask, Task, WorkerData } from './protocol.ts';
 import type { StoreSlot } from './store-slot.ts';
@@ -15,23 +17,21 @@ import { ErrorTable, asTyped } from './typed-error.ts';
 
 export type RunnerSettings = Pick<WorkerData, 'compression' | 'maxProfileBytes' | 'tombstoneTtlMs' | 'graceMs' | 'maxSpillBytes'>;
 
-export interface Answer {
-  reply: Reply;
-  /** Buffers of the reply to move instead of copying. */
-  transfer: ArrayBuffer[];
-}
 
 export class TaskRunner {
   readonly #slot: StoreSlot;
   readonly #inbox: InboxView;
   readonly #settings: RunnerSettings;
   readonly #clock: Clock;
+  readonly #reader: EnvelopeReader;
+  readonly #gauge = new CompressionGauge();
 
   constructor(slot: StoreSlot, inbox: InboxView, settings: RunnerSettings, clock: Clock) {
     this.#slot = slot;
     this.#inbox = inbox;
     this.#settings = settings;
     this.#clock = clock;
+    this.#reader = new EnvelopeReader(settings.maxProfileBytes);
   }
 
   async run(task: Task): Promise<Answer> {
@@ -64,47 +64,16 @@ export class TaskRunner {
   }
 
   async #get(store: L2Store, task: GetTask): Promise<Answer> {
-    const { wallets } = task;
-    const outcomes = await store.getMany(wallets);
-    // The owner has given up: unpacking would only keep this thread from tasks that are still awaited.
-    if (this.#late(task)) return answer({ is: 'late' });
-    const writer = new ChunkWriter(this.#inbox, task.chunk, wallets.length);
-    const errors = new ErrorTable();
-    const spill = new Spill(this.#settings.maxSpillBytes);
-    // Time to live is told by the store's clock, and handed on as a deadline on the clock that all threads share.
-    const toMonotonicMs = this.#clock.monotonicMs() - store.nowMs();
-    const nowMs = this.#clock.monotonicMs();
-    for (let i = 0; i < wallets.length; i++) {
-      const outcome = outcomes[i];
-      if (outcome.status === 'miss') writer.miss(i, outcome.floor);
-      else if (outcome.status === 'failed') writer.failed(i, errors.add(outcome.error, 'ERR_L2_UNAVAILABLE'));
-      else this.#unpack(writer, i, outcome.envelope, wallets[i], toMonotonicMs, nowMs - task.graceMs, spill);
+    const filler = new ChunkFiller(task, store, this.#inbox, this.#reader, this.#settings.maxSpillBytes, this.#clock);
+    if (store.readMany) {
+      await store.readMany(task.wallets, filler);
+    } else {
+      const outcomes = await store.getMany(task.wallets);
+      // The owner has given up: unpacking would only keep this thread from tasks that are still awaited.
+      if (this.#late(task)) return answer({ is: 'late' });
+      outcomes.forEach((outcome, i) => filler.take(i, outcome));
     }
-    writer.finish(task.seq);
-    const reply: Reply = { is: 'read' };
-    if (errors.list.length > 0) reply.errors = errors.list;
-    if (spill.records.length > 0) reply.spill = spill.records;
-    return { reply, transfer: spill.records.map((record) => record.buffer as ArrayBuffer) };
-  }
-
-  #unpack(writer: ChunkWriter, i: number, envelope: Uint8Array, wallet: string, toMonotonicMs: number, deadMs: number, spill: Spill): void {
-    let record: InboxRecord;
-    try {
-      const unpacked = unpackRecord(envelope, wallet, this.#settings.maxProfileBytes);
-      if ('tombstone' in unpacked) return writer.miss(i, unpacked.version);
-      const { raw, schemaId, version, createdAtMs, expiresAtMs } = unpacked;
-      record = { raw, schemaId, version, createdAtMs, deadlineMs: expiresAtMs === 0 ? Infinity : expiresAtMs + toMonotonicMs };
-    } catch {
-      // Whatever is wrong with the bytes, and however the decoder says so, it is this record's matter alone.
-      return writer.corrupt(i);
-    }
-    // Nobody may serve it, yet nothing older than it may be believed either.
-    if (record.deadlineMs <= deadMs) writer.miss(i, record.version);
-    else if (!writer.hit(i, record)) {
-      const index = spill.add(record.raw);
-      if (index === undefined) writer.again(i);
-      else writer.spilled(i, record, index);
-    }
+    return this.#late(task) ? answer({ is: 'late' }) : filler.finish();
   }
 
   async #set(store: L2Store, task: SetTask): Promise<Reply> {
@@ -116,7 +85,7 @@ export class TaskRunner {
       const [schemaId, version, ttlMs, rawBytes] = numbers.subarray(i * SET_NUMBERS, (i + 1) * SET_NUMBERS);
       const wallet = wallets[i];
       const raw = bytes.subarray(from, (from += rawBytes));
-      const envelope = packRecord({ wallet, raw, schemaId, version, createdAtMs, expiresAtMs: createdAtMs + ttlMs }, compression);
+      const envelope = packRecord({ wallet, raw, schemaId, version, createdAtMs, expiresAtMs: createdAtMs + ttlMs }, compression, this.#gauge);
       requests.push({ wallet, envelope, version, ttlMs: ttlMs + graceMs, event: events?.[i] });
     }
     // A write that was reported as too late must not take effect: packing took time.
@@ -137,25 +106,6 @@ export class TaskRunner {
 }
 
 const answer = (reply: Reply): Answer => ({ reply, transfer: [] });
-
-/** Raw records that go with the reply, each in a buffer of its own that can be moved. */
-class Spill {
-  readonly records: Uint8Array[] = [];
-  readonly #maxBytes: number;
-  #bytes = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  /** Index, or undefined when the spill is full. The first record always goes: progress is certain. */
-  add(raw: Uint8Array): number | undefined {
-    if (this.#bytes > 0 && this.#bytes + raw.length > this.#maxBytes) return undefined;
-    this.#bytes += raw.length;
-    // A copy: `raw` may be a view of a pool or of the envelope, and moving takes the whole backing store.
-    return this.records.push(new Uint8Array(raw)) - 1;
-  }
-}
 
 function written(outcomes: readonly SetOutcome[]): Reply {
   const older: number[] = [];
