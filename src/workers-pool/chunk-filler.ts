@@ -2,6 +2,7 @@
 import { EnvelopeReader } from '../codec/envelope-reader.ts';
 import type { Clock } from '../clock.ts';
 import type { ProfileCacheError } from '../errors.ts';
+import { RECORD } from '../l1/layout.ts';
 import type { GetOutcome, L2Store, ReadVisitor } from '../l2/store.ts';
 import { ChunkWriter, type InboxRecord, type InboxView } from './inbox.ts';
 import type { Answer, GetTask, Reply } from './protocol.ts';
@@ -61,7 +62,8 @@ export class ChunkFiller implements ReadVisitor {
     record.deadlineMs = reader.expiresAtMs === 0 ? Infinity : reader.expiresAtMs + this.#toMonotonicMs;
     // Nobody may serve it, yet nothing older than it may be believed either.
     if (record.deadlineMs <= this.#deadMs) return this.#writer.miss(i, record.version);
-    if (this.#writer.hit(i, record, reader.keyBytes & 7)) return;
+    // Where the payload will lie in the arena: behind header and key.
+    if (this.#writer.hit(i, record, RECORD.headerBytes + reader.keyBytes)) return;
     const index = this.#spill.add(record.raw);
     if (index === undefined) this.#writer.again(i);
     else this.#writer.spilled(i, record, index);

@@ -108,12 +108,13 @@ export class ChunkWriter {
   }
 
   /**
-   * False when the payload does not fit; the entry is then still without a status. `residue` is where the payload will lie in the
-   * arena, modulo 8: V8 copies between shared buffers by words only where both sides agree about that, else byte by byte.
+   * False when the payload does not fit; the entry is then still without a status. `alignTo` is an offset to be congruent with,
+   * modulo 8: between shared buffers V8 copies words only where both sides agree about that, else byte by byte.
    */
-  hit(i: number, record: InboxRecord, residue = 0): boolean {
+  hit(i: number, record: InboxRecord, alignTo = 0): boolean {
     const { u8, shape } = this.#view;
     const { raw } = record;
+    const residue = alignTo & 7;
     const start = this.#end + residue;
     const end = start + raw.length;
     if (end > shape.chunkBytes) return false;
