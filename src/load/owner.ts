@@ -171,13 +171,11 @@ export class Owner implements Backend {
     return report;
   }
 
-  update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]> {
+  async update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]> {
     const timestamp = new Date(this.parts.clock.wallMs()).toISOString();
-    return Promise.all(updates.map(async (update) => {
-      const result = await this.writes.update(update);
-      this.parts.events.updated({ wallet: update.wallet, timestamp, origin: 'local' });
-      return result;
-    }));
+    const results = await this.writes.update(updates);
+    for (const { wallet } of updates) this.parts.events.updated({ wallet, timestamp, origin: 'local' });
+    return results;
   }
 
   async invalidate(wallets: readonly string[]): Promise<void> {

@@ -51,11 +51,12 @@ export interface RecordSink {
   clear(version: number, event?: string): Promise<void>;
 }
 
-/** A write on its way, and the number of its event; 0 before it has one. */
-interface Sending {
-  write: PendingWrite;
-  outcome: Deferred<WriteOutcome>;
-  seq: number;
+type Decided = 'stored' | 'skipped';
+
+/** What one call has to send. */
+interface WriteGroup {
+  writes: readonly PendingWrite[];
+  sent: Deferred<WriteOutcome[]>;
 }
 
 const typeOf = (write: PendingWrite) => (write.record === undefined ? 'invalidated' : 'updated');
@@ -79,7 +80,7 @@ export class WritePath {
   /** Undefined: this process tells nobody. */
   private readonly outgoing: Outgoing | undefined;
   private readonly onError: (error: ProfileCacheError) => void;
-  private batch: Sending[] = [];
+  private batch: WriteGroup[] = [];
   private readonly repairing = new Set<string>();
   private readonly underWay = new Set<Promise<unknown>>();
   private replaying = false;
@@ -102,25 +103,33 @@ export class WritePath {
     this.queue = new WriteQueue(parts.maxQueuedWrites);
   }
 
-  /** L1 holds the update when this returns; the promise is about L2. */
-  update(update: EncodedUpdate): Promise<UpdateResult> {
-    const version = update.version ?? this.versions.next();
-    // A load that was overtaken while it ran: what is known now is newer.
-    const loaded = update.version !== undefined;
-    if (loaded && version < this.l1.floors.of(update.wallet)) return Promise.resolve({ l1: false, l2: 'skipped', overtaken: true });
-    const l1 = this.l1.store({ ...update, version, createdAtMs: this.clock.wallMs() });
-    this.row.count(COUNTER.writes);
-    if (this.sink === undefined) return Promise.resolve({ l1, l2: 'skipped' });
-    const write: PendingWrite = {
-      wallet: update.wallet,
-      record: { raw: update.raw, schemaId: update.schemaId },
-      version,
-      expiresAtMs: this.clock.monotonicMs() + update.ttlMs,
-      loaded,
-    };
-    const done = this.track(this.carryOut(write));
-    if (!loaded) return done.then((l2) => ({ l1, l2 }));
-    return done.then((l2) => ({ l1, l2, overtaken: this.l1.floors.of(write.wallet) > version }));
+  /** L1 holds the updates when this returns; the promise is about L2. One promise and one timer for all: a bulk update has thousands. */
+  async update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]> {
+    const nowMs = this.clock.monotonicMs();
+    const createdAtMs = this.clock.wallMs();
+    const writes: PendingWrite[] = [];
+    const resultOf: UpdateResult[] = [];
+    const results = updates.map((update): UpdateResult => {
+      const version = update.version ?? this.versions.next();
+      // A load that was overtaken while it ran: what is known now is newer.
+      const loaded = update.version !== undefined;
+      if (loaded && version < this.l1.floors.of(update.wallet)) return { l1: false, l2: 'skipped', overtaken: true };
+      const { wallet, raw, schemaId, ttlMs } = update;
+      const result: UpdateResult = { l1: this.l1.store({ wallet, raw, schemaId, version, createdAtMs, ttlMs }), l2: 'skipped' };
+      this.row.count(COUNTER.writes);
+      if (this.sink === undefined) return result;
+      writes.push({ wallet, record: { raw, schemaId }, version, expiresAtMs: nowMs + ttlMs, loaded });
+      resultOf.push(result);
+      return result;
+    });
+    if (writes.length === 0) return results;
+    const l2 = await this.track(this.carryOut(writes));
+    writes.forEach((write, i) => {
+      resultOf[i].l2 = l2[i];
+      // Its stamp is never renewed.
+      if (write.loaded === true) resultOf[i].overtaken = this.l1.floors.of(write.wallet) > write.version;
+    });
+    return results;
   }
 
   invalidate(wallet: string): Promise<L2Result> {
@@ -128,7 +137,7 @@ export class WritePath {
     this.l1.drop(wallet, version);
     this.row.count(COUNTER.invalidations);
     if (this.sink === undefined) return Promise.resolve('skipped');
-    return this.track(this.carryOut({ wallet, version, expiresAtMs: Infinity }));
+    return this.track(this.carryOut([{ wallet, version, expiresAtMs: Infinity }])).then(([result]) => result);
   }
 
   /** A load begun with this version found that there is no profile: what is older goes, in both tiers, unless something newer is known. */
@@ -139,7 +148,7 @@ export class WritePath {
     this.l1.drop(wallet, version);
     // The load's own word contradicts nothing that it says.
     if (stands) memory.begin(wallet, version);
-    if (this.sink !== undefined) void this.track(this.carryOut({ wallet, version, expiresAtMs: Infinity, loaded: true }));
+    if (this.sink !== undefined) void this.track(this.carryOut([{ wallet, version, expiresAtMs: Infinity, loaded: true }]));
   }
 
   async clear(): Promise<void> {
@@ -168,7 +177,7 @@ export class WritePath {
     if (copy === undefined || copy.expiresAtMs <= this.clock.monotonicMs()) return;
     const { payload: raw, schemaId, version, expiresAtMs } = copy;
     this.repairing.add(wallet);
-    void this.track(this.send({ wallet, record: { raw, schemaId }, version, expiresAtMs, loaded: true }).then((outcome) => {
+    void this.track(this.send([{ wallet, record: { raw, schemaId }, version, expiresAtMs, loaded: true }]).then(([outcome]) => {
       this.repairing.delete(wallet);
       if (outcome.status === 'stored') this.row.count(COUNTER.repaired);
       // A late answer of L2, or a replica that lags: it has this one, or a newer.
@@ -203,48 +212,60 @@ export class WritePath {
       this.settle(write);
       return true;
     }
-    const result = await this.attempt(write, true);
+    const results: (Decided | undefined)[] = [];
+    await this.attempt([write], true, results);
+    const [result] = results;
     if (result === undefined) return false;
     this.settle(write);
     if (result === 'stored') this.row.count(COUNTER.l2Replayed);
     return true;
   }
 
-  private async carryOut(write: PendingWrite): Promise<L2Result> {
-    if (write.loaded !== true) this.l1.floors.hold(write.wallet, write);
-    if (this.breaker?.open === true) return this.enqueue(write);
-    const result = await within(this.attempt(write, false), this.timeoutMs, () => undefined);
-    return result ?? this.enqueue(write);
+  private async carryOut(writes: readonly PendingWrite[]): Promise<L2Result[]> {
+    for (const write of writes) if (write.loaded !== true) this.l1.floors.hold(write.wallet, write);
+    if (this.breaker?.open === true) return writes.map((write) => this.enqueue(write));
+    const results = new Array<Decided | undefined>(writes.length);
+    await within(this.attempt(writes, false, results), this.timeoutMs, () => undefined);
+    return writes.map((write, i) => results[i] ?? this.enqueue(write));
   }
 
-  /** Undefined when L2 failed. `write` gets its last version. */
-  private async attempt(write: PendingWrite, replayed: boolean): Promise<'stored' | 'skipped' | undefined> {
-    write.sending = true;
-    try {
-      const result = await this.sendUntilDecided(write, replayed);
-      if (result === 'stored') this.settle(write);
-      if (result !== undefined) {
-        this.l1.floors.release(write.wallet, write);
-        this.l1.answered(write.wallet);
-      }
-      return result;
-    } finally {
-      write.sending = false;
+  /** `results[i]` stays undefined when L2 failed. A write gets its last version. */
+  private async attempt(writes: readonly PendingWrite[], replayed: boolean, results: (Decided | undefined)[]): Promise<void> {
+    for (const write of writes) write.sending = true;
+    const outcomes = await this.send(writes);
+    const undecided: Promise<void>[] = [];
+    writes.forEach((write, i) => {
+      const outcome = outcomes[i];
+      if (outcome.status !== 'older') results[i] = this.conclude(write, this.taken(outcome));
+      else undecided.push(this.decide(write, outcome, replayed).then((decided) => void (results[i] = this.conclude(write, decided))));
+    });
+    if (undecided.length > 0) await Promise.all(undecided);
+  }
+
+  private conclude(write: PendingWrite, result: Decided | undefined): Decided | undefined {
+    if (result === 'stored') this.settle(write);
+    if (result !== undefined) {
+      this.l1.floors.release(write.wallet, write);
+      this.l1.answered(write.wallet);
     }
+    write.sending = false;
+    return result;
   }
 
-  private async sendUntilDecided(write: PendingWrite, replayed: boolean): Promise<'stored' | 'skipped' | undefined> {
-    for (let renewal = 0; ; renewal++) {
-      const outcome = await this.send(write);
-      if (outcome.status === 'failed') {
-        this.row.count(COUNTER.l2Failures);
-        this.onError(outcome.error);
-        return undefined;
-      }
-      if (outcome.status === 'stored') {
-        this.row.count(COUNTER.l2Stored);
-        return 'stored';
-      }
+  private taken(outcome: Exclude<WriteOutcome, { status: 'older' }>): 'stored' | undefined {
+    if (outcome.status === 'stored') {
+      this.row.count(COUNTER.l2Stored);
+      return 'stored';
+    }
+    this.row.count(COUNTER.l2Failures);
+    this.onError(outcome.error);
+    return undefined;
+  }
+
+  /** What becomes of a write that L2 has refused. */
+  private async decide(write: PendingWrite, first: Extract<WriteOutcome, { status: 'older' }>, replayed: boolean): Promise<Decided | undefined> {
+    let outcome: WriteOutcome = first;
+    for (let renewal = 0; outcome.status === 'older'; renewal++) {
       this.row.count(COUNTER.l2Refused);
       this.versions.observe(outcome.storedVersion);
       // The same stamp: this write itself, whose first answer got lost, or another process's. Nobody can tell, so it is written once more.
@@ -255,7 +276,9 @@ export class WritePath {
         return 'skipped';
       }
       this.renew(write);
+      [outcome] = await this.send([write]);
     }
+    return this.taken(outcome);
   }
 
   private mayRenew(write: PendingWrite, stampsDecide: boolean): boolean {
@@ -297,69 +320,73 @@ export class WritePath {
     return result === 'queued' ? 'queued' : 'skipped';
   }
 
-  /** Writes of one tick go out in one batch. */
-  private send(write: PendingWrite): Promise<WriteOutcome> {
-    const outcome = deferred<WriteOutcome>();
-    this.batch.push({ write, outcome, seq: 0 });
+  /** Writes of one tick go out in one batch. All of `writes` are updates, or all are invalidations. */
+  private send(writes: readonly PendingWrite[]): Promise<WriteOutcome[]> {
+    const sent = deferred<WriteOutcome[]>();
+    this.batch.push({ writes, sent });
     if (this.batch.length === 1) setImmediate(() => void this.flush());
-    return outcome.promise;
+    return sent.promise;
   }
 
   private async flush(): Promise<void> {
     const batch = this.batch;
     this.batch = [];
-    const sets = batch.filter(({ write }) => write.record !== undefined);
-    const deletes = batch.filter(({ write }) => write.record === undefined);
+    const sink = this.sink as RecordSink;
     await Promise.all([
-      this.run(sets, async () => {
-        await this.tablesOf(sets.map(({ write }) => write));
-        return (this.sink as RecordSink).setMany(sets.map((one) => this.storeWrite(one)));
+      this.run(batch.filter(({ writes }) => writes[0].record !== undefined), async (writes, seqs) => {
+        await this.tablesOf(writes);
+        return sink.setMany(writes.map((write, i) => this.storeWrite(write, seqs, i)));
       }),
-      this.run(deletes, () => (this.sink as RecordSink).deleteMany(deletes.map((one) => ({ wallet: one.write.wallet, version: one.write.version, event: this.eventText(one) })))),
+      this.run(batch.filter(({ writes }) => writes[0].record === undefined), (writes, seqs) =>
+        sink.deleteMany(writes.map((write, i) => ({ wallet: write.wallet, version: write.version, event: this.eventText(write, seqs, i) }))),
+      ),
     ]);
   }
 
-  private async run(batch: Sending[], work: () => Promise<WriteOutcome[]>): Promise<void> {
-    if (batch.length === 0) return;
+  private async run(groups: readonly WriteGroup[], work: (writes: readonly PendingWrite[], seqs: number[]) => Promise<WriteOutcome[]>): Promise<void> {
+    if (groups.length === 0) return;
+    const writes = groups.length === 1 ? groups[0].writes : groups.flatMap((group) => group.writes);
+    /** The number of each write's event; 0 before it has one. */
+    const seqs = new Array<number>(writes.length).fill(0);
     let outcomes: WriteOutcome[];
     try {
-      outcomes = await work();
+      outcomes = await work(writes, seqs);
     } catch (error) {
       const failed = ProfileCacheError.from(error, 'ERR_L2_UNAVAILABLE');
-      outcomes = batch.map(() => ({ status: 'failed', error: failed }));
+      outcomes = writes.map(() => ({ status: 'failed', error: failed }));
     }
     const failures = outcomes.filter((outcome) => outcome.status === 'failed');
-    if (failures.length === batch.length) this.breaker?.failed((failures[0] as { error: unknown }).error, batch.length);
+    if (failures.length === outcomes.length) this.breaker?.failed((failures[0] as { error: unknown }).error, outcomes.length);
     else this.breaker?.succeeded();
-    if (this.outgoing !== undefined) this.row.count(COUNTER.eventsPublished, outcomes.filter((outcome) => outcome.status === 'stored').length);
-    batch.forEach((one, i) => {
-      this.settleNumber(one, outcomes[i]);
-      one.outcome.resolve(outcomes[i]);
-    });
+    if (this.outgoing !== undefined) {
+      this.row.count(COUNTER.eventsPublished, outcomes.filter((outcome) => outcome.status === 'stored').length);
+      writes.forEach((write, i) => this.settleNumber(write, seqs[i], outcomes[i]));
+    }
+    let from = 0;
+    for (const group of groups) group.sent.resolve(outcomes.slice(from, (from += group.writes.length)));
   }
 
-  private async tablesOf(writes: PendingWrite[]): Promise<void> {
+  private async tablesOf(writes: readonly PendingWrite[]): Promise<void> {
     const ids = new Set(writes.map((write) => write.record?.schemaId ?? 0));
     await Promise.all([...ids].map((id) => this.structures?.ensureStored(id)));
   }
 
-  private storeWrite(one: Sending): StoreWrite {
-    const { write } = one;
+  private storeWrite(write: PendingWrite, seqs: number[], i: number): StoreWrite {
     const { raw, schemaId } = write.record as { raw: Uint8Array; schemaId: number };
     return {
       wallet: write.wallet, raw, schemaId, version: write.version,
       ttlMs: Math.max(1, write.expiresAtMs - this.clock.monotonicMs()),
-      event: this.eventText(one),
+      event: this.eventText(write, seqs, i),
     };
   }
 
-  private eventText(one: Sending): string | undefined {
-    const event = this.outgoing?.event(typeOf(one.write), one.write.wallet, one.write.version);
-    one.seq = event?.seq ?? 0;
+  private eventText(write: PendingWrite, seqs: number[], i: number): string | undefined {
+    const event = this.outgoing?.event(typeOf(write), write.wallet, write.version);
+    seqs[i] = event?.seq ?? 0;
     return event?.text;
   }
 
-  private settleNumber({ write, seq }: Sending, outcome: WriteOutcome): void {
+  private settleNumber(write: PendingWrite, seq: number, outcome: WriteOutcome): void {
     if (seq === 0) return;
     if (outcome.status === 'failed') this.outgoing?.inDoubt(seq, typeOf(write), write.wallet);
     else this.outgoing?.decided(seq, outcome.status === 'stored');
