@@ -253,3 +253,33 @@ test('5: fences are bounded while a load is under way, and void no less', () => 
   expect(floors.voided('w24999', token)).toBe(true);
   expect(floors.voided('w24999', floors.beginLoad())).toBe(false);
 });
+
+test('an L2 that has gone back in time gets what this process still holds, when that is checked', async () => {
+  const s = set();
+  await s.finish(s.history.update(0, s.cache(0), 'A'));
+  await s.rest();
+  s.world.l2.save();
+  await s.finish(s.history.update(0, s.cache(0), 'A'));
+  await s.rest();
+  s.world.l2.failover();
+  s.world.nodes[0].source.break();
+  await s.rest();
+  expect(await s.answers()).toEqual([2, 2]);
+  expect(s.world.l2.landed.filter(({ version }) => version === s.world.stamps.get(2)?.[0])).toHaveLength(2);
+});
+
+test('7: with L2 away at a gap, what L1 holds is served on, and checked when L2 is back', async () => {
+  const s = set();
+  await s.finish(s.history.update(0, s.cache(0), 'A'));
+  await s.rest();
+  const { floors, l1, thread, versions } = s.world.nodes[0];
+  s.world.losesRequests(200);
+  s.world.nodes[0].source.break();
+  await s.world.run(() => l1.unchecked.size > 0);
+  expect(thread.take('A')).toEqual({ i: 1 });
+  // Meanwhile, unheard: it is somebody else's now.
+  s.world.l2.write('A', { version: versions.next(), raw: undefined, schemaId: 0, createdAtMs: 0, expiresAtMs: Infinity }, undefined);
+  s.world.calmDown();
+  expect(await s.answers()).toEqual([0, 0]);
+  expect(floors.of('A')).toBeGreaterThan(0);
+});

@@ -216,6 +216,11 @@ export class World {
     return this.fates.shift() ?? 'ok';
   }
 
+  /** The next so many requests get lost. */
+  losesRequests(count: number): void {
+    this.fates.push(...Array.from({ length: count }, (): Fate => 'request-lost'));
+  }
+
   nextMessageFate(): MessageFate {
     return this.messageFates.shift() ?? 'ok';
   }
