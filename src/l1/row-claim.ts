@@ -11,19 +11,20 @@
  *   claim   0        free
  *           epoch    held; an epoch is given out once, so nobody takes a later claim for his own
  *           -epoch   the owner is looking whether its thread lives. Only the owner frees the row of another, so it alone sets and ends this
- *   signs   a living holder has at least signs + 1 waiters; 0 in a free row
+ *   signs   of which epoch, and how many: a living holder has at least one waiter more. Those of another epoch are none of his, so nobody
+ *           needs to set them back, and nobody late can spoil those of the next holder
  *
  *   holder                                              owner, of a row that may be dead
  *   1. claim: 0 -> epoch                                1. claim: epoch -> -epoch
  *   2. wait for a change of claim, if it is epoch       2. signs - 1; below zero: nothing can be learned now, back to epoch
- *      still; if not, the row is lost: take another     3. notify: 1 -> back to epoch; 0 -> signs = 0, claim = 0
+ *      still; if not, the row is lost: take another     3. notify: 1 -> back to epoch; 0 -> claim = 0
  *   3. only now write counters and ring
  *   4. more waiters, signs + 1 for each
  *   5. woken: wait again, then signs + 1
+ *   6. done: wake the own waiters, claim: epoch -> 0; if the owner is looking, signs + 1, and the owner will find nobody
  *
  * Step 2 of the holder compares and joins the list in one step (ECMAScript: WaiterListRecord's critical section), so whoever dies or sleeps between 1
  * and 2 is found without a waiter and loses a row that he has not written to; and nobody joins while the owner looks.
- * native-notes/model/row.pml is this protocol for spin.
  */
 import { systemClock } from '../clock.ts';
 import { ProfileCacheError } from '../errors.ts';
@@ -43,9 +44,14 @@ const FIRST_DOUBT_MS = 50;
 /** Between two tries to wait again on a row that the owner is just looking at. */
 const REARM_MS = 5;
 const MAX_REARMS = 200;
-const MAX_EPOCH = 0x3fff_ffff;
+/** With the signs it makes one word. */
+const MAX_EPOCH = 0x3f_ffff;
 
 const wordsOf = (region: Region, row: number) => (region.rowsStart + row * ROW.bytes + ROW.claim) / 4;
+const signsOf = (word: number, epoch: number) => (word >>> 8 === epoch ? (word & 0xff) - 1 : 0);
+const signWord = (epoch: number, signs: number) => (epoch << 8) | (signs + 1);
+/** Epochs go round; 0 is older than all. */
+const isLater = (other: number, epoch: number) => other !== 0 && other !== epoch && ((other - epoch) & MAX_EPOCH) < MAX_EPOCH / 2;
 const [SIGNS_AT, PROBED_AT] = [(ROW.signs - ROW.claim) / 4, (ROW.probedAtMs - ROW.claim) / 4];
 
 export class RowClaim {
@@ -71,7 +77,7 @@ export class RowClaim {
       for (let used = Atomics.load(i32, HEADER.rowsUsed); used <= row; ) used = Atomics.compareExchange(i32, HEADER.rowsUsed, used, row + 1);
       const claim = new RowClaim(region, row, ((Atomics.add(i32, HEADER.rowEpochs, 1) >>> 0) % MAX_EPOCH) + 1);
       if (Atomics.compareExchange(i32, claim.at, 0, claim.epoch) === 0 && claim.wait()) {
-        for (let sign = 1; sign < SIGNS; sign++) claim.waitAgain();
+        claim.waitMore();
         return claim;
       }
     }
@@ -85,11 +91,8 @@ export class RowClaim {
     const { i32, at, epoch } = this;
     // All of them are this thread's: nobody else waits here before the row is free.
     Atomics.notify(i32, at);
-    // Should the row be another's already, he has fewer signs than he could have: he is only found dead later.
-    Atomics.store(i32, at + SIGNS_AT, 0);
-    Atomics.store(i32, at + PROBED_AT, 0);
     // When the owner is just looking, it finds no waiter, now or the next time, and frees the row.
-    Atomics.compareExchange(i32, at, epoch, 0);
+    if (Atomics.compareExchange(i32, at, epoch, 0) !== epoch) this.sign();
   }
 
   /** False when the row is not this thread's, or the owner is just looking at it. */
@@ -100,25 +103,45 @@ export class RowClaim {
     return true;
   }
 
+  /** The rest of them at once: who dies on the way has no signs, and is found out without delay. */
+  private waitMore(): void {
+    let more = 0;
+    for (let sign = 1; sign < SIGNS; sign++) {
+      if (this.wait()) more++;
+      else this.waitAgain();
+    }
+    this.sign(more);
+  }
+
   private waitAgain(tries = 0): void {
     if (this.freed) return;
-    if (this.wait()) Atomics.add(this.i32, this.at + SIGNS_AT, 1);
+    if (this.wait()) this.sign();
     // An owner that died while it looked leaves the row for good; one waiter fewer, and signs know it.
     else if (tries < MAX_REARMS) setTimeout(() => this.waitAgain(tries + 1), REARM_MS).unref();
+  }
+
+  /** So many more may be used up; not when a later holder has signs there. */
+  private sign(more = 1): void {
+    const at = this.at + SIGNS_AT;
+    for (;;) {
+      const word = Atomics.load(this.i32, at);
+      if (isLater(word >>> 8, this.epoch)) return;
+      if (Atomics.compareExchange(this.i32, at, word, signWord(this.epoch, signsOf(word, this.epoch) + more)) === word) return;
+    }
   }
 
   private readonly woken = (): void => this.waitAgain();
 }
 
 /** Uses one sign of the row's thread, if it has one to spare. */
-function probe(i32: Int32Array, at: number): Life {
+function probe(i32: Int32Array, at: number, epoch: number): Life {
   const nowMs = Math.round(systemClock.monotonicMs()) | 0;
-  const signs = Atomics.load(i32, at + SIGNS_AT);
-  const probedAtMs = Atomics.load(i32, at + PROBED_AT);
-  const missing = SIGNS - 1 - signs;
-  if (missing > 0 && probedAtMs !== 0 && ((nowMs - probedAtMs) >>> 0) < FIRST_DOUBT_MS * 2 ** (missing - 1)) return 'unknown';
-  if (signs < 0 || Atomics.compareExchange(i32, at + SIGNS_AT, signs, signs - 1) !== signs) return 'unknown';
-  Atomics.store(i32, at + PROBED_AT, nowMs === 0 ? 1 : nowMs);
+  const word = Atomics.load(i32, at + SIGNS_AT);
+  const signs = signsOf(word, epoch);
+  const unanswered = word >>> 8 === epoch ? SIGNS - 1 - signs : 0;
+  if (unanswered > 0 && ((nowMs - Atomics.load(i32, at + PROBED_AT)) >>> 0) < FIRST_DOUBT_MS * 2 ** (unanswered - 1)) return 'unknown';
+  if (signs < 0 || Atomics.compareExchange(i32, at + SIGNS_AT, word, signWord(epoch, signs - 1)) !== word) return 'unknown';
+  Atomics.store(i32, at + PROBED_AT, nowMs);
   return Atomics.notify(i32, at, 1) > 0 ? 'alive' : 'dead';
 }
 
@@ -126,7 +149,7 @@ function probe(i32: Int32Array, at: number): Life {
 export function ownerLife(region: Region): Life {
   const at = wordsOf(region, OWNER_ROW);
   if (Atomics.load(region.u32, HEADER.closed) !== 0 || Atomics.load(region.i32, at) !== OWNER_EPOCH) return 'dead';
-  return probe(region.i32, at);
+  return probe(region.i32, at, OWNER_EPOCH);
 }
 
 /** Any thread may say so once it has seen it: reads then no longer wait for a change that nobody will end. */
@@ -184,11 +207,7 @@ export class RowReaper {
   private reap(at: number, epoch: number): boolean {
     const { i32 } = this.region;
     if (Atomics.compareExchange(i32, at, epoch, -epoch) !== epoch) return false;
-    const dead = probe(i32, at) === 'dead';
-    if (dead) {
-      Atomics.store(i32, at + SIGNS_AT, 0);
-      Atomics.store(i32, at + PROBED_AT, 0);
-    }
+    const dead = probe(i32, at, epoch) === 'dead';
     Atomics.store(i32, at, dead ? 0 : epoch);
     return dead;
   }
