@@ -25,11 +25,11 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-async function start(): Promise<{ handle: CacheHandle; blocked: Int32Array }> {
+async function start(l2TimeoutMs = TIMEOUT_MS): Promise<{ handle: CacheHandle; blocked: Int32Array }> {
   const path = mkdtempSync(join(tmpdir(), 'profilecache-owner-'));
   folders.push(path);
   const blocked = new Int32Array(new SharedArrayBuffer(4));
-  const options = { l2: { kind: 'embedded', path }, l2TimeoutMs: TIMEOUT_MS };
+  const options = { l2: { kind: 'embedded', path }, l2TimeoutMs };
   worker = new Worker(new URL('./owner-thread.mjs', import.meta.url), { workerData: { options, blocked } });
   const [handle] = (await once(worker, 'message')) as [CacheHandle];
   return { handle, blocked };
@@ -59,7 +59,7 @@ function readAll(cache: ProfileCache<Profile>, newest: Map<string, number>): num
 }
 
 test('what is under way when it dies, and what comes after, ends with ERR_OWNER_GONE', async () => {
-  const { handle } = await start();
+  const { handle } = await start(2_000);
   const cache = attach(handle);
   await cache.updateProfile('mine', { i: 0, n: 1 });
   const newest = new Map<string, number>();
@@ -115,7 +115,7 @@ test('a slot that it left odd is waited for once', async () => {
 
 describe('an owner that is busy', () => {
   test('is waited for, and no thread takes it for dead', async () => {
-    const { handle, blocked } = await start();
+    const { handle, blocked } = await start(8_000);
     const cache = attach(handle);
     await cache.updateProfile('mine', { i: 0, n: 1 });
     Atomics.store(blocked, 0, 1);
@@ -128,8 +128,9 @@ describe('an owner that is busy', () => {
   test('is waited for no longer than its deadline and a second, and may die meanwhile', async () => {
     const { handle, blocked } = await start();
     const cache = attach(handle);
-    await cache.updateProfile('mine', { i: 0, n: 1 });
     Atomics.store(blocked, 0, 1);
+    // So that it is blocked, and not just about to be.
+    await new Promise((resolve) => setTimeout(resolve, 300));
     const { code, ms } = await timed(cache.updateProfile('mine', { i: 0, n: 2 }));
     expect(code).toBe('ERR_OWNER_GONE');
     expect(ms).toBeGreaterThan(TIMEOUT_MS);

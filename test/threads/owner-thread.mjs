@@ -7,7 +7,6 @@ const cache = await ProfileCache.open(options);
 for (let i = 0; i < 200; i++) await cache.updateProfile(`w${i}`, { i, n: 0 });
 parentPort.postMessage(cache.handle);
 for (let n = 1; ; n++) {
-  for (let i = 0; i < 200; i++) void cache.updateProfile(`w${i}`, { i, n });
-  await new Promise((resolve) => setImmediate(resolve));
+  await cache.updateProfiles(Array.from({ length: 200 }, (_, i) => [`w${i}`, { i, n }]));
   while (Atomics.load(blocked, 0) === 1);
 }
