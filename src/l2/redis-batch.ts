@@ -75,12 +75,14 @@ export class BatchRun {
     if (this.#plan.count === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#finish = resolve;
-      this.#timer = setTimeout(() => this.#failRest(), this.#timeoutMs);
+      // A thread that was blocked past the deadline runs its timers before it reads its sockets: the answers may lie there.
+      this.#timer = setTimeout(() => setImmediate(() => this.#failRest()), this.#timeoutMs);
       this.#dispatch(Array.from({ length: this.#plan.count }, (_, i) => i), 0);
     });
   }
 
   #failRest(): void {
+    if (this.#open === 0) return;
     // One error for all: making thousands of stacks would cost more than the reads.
     const error = timeoutError(this.#timeoutMs);
     for (const index of this.#settled.keys()) if (!this.#settled[index]) this.#fail([index], this.#doomed.get(index) ?? error);

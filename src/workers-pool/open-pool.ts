@@ -14,17 +14,22 @@ const START_THREAD_MS = 10_000;
 const MIN_TOMBSTONE_MS = 60_000;
 const MAX_TOMBSTONE_MS = 86_400_000;
 
+/** What every store of this cache is made with. */
+export const storeTimes = ({ channel, connectTimeoutMs, l2TimeoutMs, maxProfileBytes }: ResolvedOptions) => ({
+  channelName: channel.name,
+  connectTimeoutMs,
+  // The store gives up first, so that its own error (which node, what happened) is the one that is told.
+  commandTimeoutMs: Math.max(1, Math.floor(l2TimeoutMs * 0.9)),
+  maxProfileBytes,
+});
+
 export async function openPool(options: ResolvedOptions, inbox: InboxShape, limits: Limits, internals: L2ClientInternals): Promise<WorkerPool> {
-  const { l2, workers, connectTimeoutMs, l2TimeoutMs } = options;
+  const { l2, workers, connectTimeoutMs } = options;
   if (l2.kind === 'none') throw new ProfileCacheError('ERR_OPTION', 'l2: is none; there is nothing to connect to', { option: 'l2' });
   const workerData: WorkerData = {
     l2,
-    channelName: options.channel.name,
-    connectTimeoutMs,
-    // The store gives up first, so that its own error (which node, what happened) is the one that is told.
-    commandTimeoutMs: Math.max(1, Math.floor(l2TimeoutMs * 0.9)),
+    ...storeTimes(options),
     compression: options.codec.compression,
-    maxProfileBytes: options.maxProfileBytes,
     graceMs: options.load.graceSeconds * 1000,
     // As long as what it deleted could have lived, were it written once more by someone late.
     tombstoneTtlMs: Math.min(Math.max((options.l2TtlSeconds + options.load.graceSeconds) * 1000, MIN_TOMBSTONE_MS), MAX_TOMBSTONE_MS),

@@ -18,7 +18,7 @@ interface Insides {
   onGap(reason: string): void;
   writes: {
     queue: WriteQueue;
-    update(update: { wallet: string; version?: number }): Promise<{ overtaken?: boolean }>;
+    update(updates: readonly { wallet: string; version?: number }[]): Promise<{ overtaken?: boolean }[]>;
     mayRenew(write: PendingWrite, stampsDecide: boolean): boolean;
     replay(): Promise<void>;
     clearedAt: number;
@@ -97,7 +97,7 @@ export const MUTANTS: Mutant[] = [
     sabotage: (node) => {
       const { writes } = inside(node);
       const update = writes.update.bind(writes);
-      writes.update = (one) => (one.version === undefined ? update(one) : withoutFloors(node.floors, () => update(one)));
+      writes.update = (all) => (all.every(({ version }) => version === undefined) ? update(all) : withoutFloors(node.floors, () => update(all)));
     },
   },
   {
@@ -106,7 +106,7 @@ export const MUTANTS: Mutant[] = [
     sabotage: (node) => {
       const { writes } = inside(node);
       const update = writes.update.bind(writes);
-      writes.update = (one) => update(one.version === undefined ? one : { ...one, version: node.versions.next() });
+      writes.update = (all) => update(all.map((one) => (one.version === undefined ? one : { ...one, version: node.versions.next() })));
     },
   },
   {
@@ -246,7 +246,7 @@ export const MUTANTS: Mutant[] = [
     sabotage: (node) => {
       const { writes } = inside(node);
       const update = writes.update.bind(writes);
-      writes.update = async (one) => ({ ...(await update(one)), overtaken: undefined });
+      writes.update = async (all) => (await update(all)).map((result) => ({ ...result, overtaken: undefined }));
     },
   },
   {

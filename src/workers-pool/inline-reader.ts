@@ -1,0 +1,137 @@
+/**
+ * The short way to L2 for a few wallets: a connection of the owner thread's own. Waking a worker and being woken by it costs a lone
+ * read more than the read itself; unpacking a few records here costs less. Opened behind the first small read, which goes
+ * through a worker as all do while this one is not open, or has failed.
+ *
+ * Which way a read goes is measured: the mean time of either way, of reads on their own; the slower one is tried now and then.
+ */
+import { EnvelopeReader } from '../codec/envelope-reader.ts';
+import type { Clock } from '../clock.ts';
+import type { ProfileCacheError } from '../errors.ts';
+import type { L2Store } from '../l2/store.ts';
+import type { FetchResult, FetchedRecord } from './fetch.ts';
+
+/** More are a worker's: this thread has better things to do than to unpack. */
+export const MAX_INLINE_WALLETS = 4;
+/** Inline reads at once; more mean that this thread is busy. */
+const MAX_INLINE_READS = 4;
+const TRY_OTHER_WAY_EVERY = 64;
+const MEAN_MEMORY = 16;
+/** After a failure the workers answer for so long. */
+const PAUSE_AFTER_FAILURE_MS = 1_000;
+
+type Way = 'inline' | 'worker';
+
+export interface InlineReaderParts {
+  make(): Promise<L2Store>;
+  clock: Clock;
+  maxProfileBytes: number;
+}
+
+export class InlineReader {
+  readonly #parts: InlineReaderParts;
+  readonly #reader: EnvelopeReader;
+  readonly #meanMs: Record<Way, number> = { inline: 0, worker: 0 };
+  #store: L2Store | undefined;
+  #opening: Promise<void> | undefined;
+  #closed = false;
+  #underWay = 0;
+  #reads = 0;
+  #notBeforeMs = 0;
+
+  constructor(parts: InlineReaderParts) {
+    this.#parts = parts;
+    this.#reader = new EnvelopeReader(parts.maxProfileBytes);
+  }
+
+  /** Which way the next read of so many wallets goes. */
+  choose(wallets: number): Way {
+    if (wallets > MAX_INLINE_WALLETS || this.#closed) return 'worker';
+    if (this.#store === undefined) {
+      if (this.#parts.clock.monotonicMs() >= this.#notBeforeMs) this.#opening ??= this.#open();
+      return 'worker';
+    }
+    if (this.#underWay >= MAX_INLINE_READS || this.#parts.clock.monotonicMs() < this.#notBeforeMs) return 'worker';
+    const better: Way = this.#meanMs.inline <= this.#meanMs.worker ? 'inline' : 'worker';
+    if (++this.#reads % TRY_OTHER_WAY_EVERY !== 0) return better;
+    return better === 'inline' ? 'worker' : 'inline';
+  }
+
+  /** A read of one wallet took so long. */
+  took(way: Way, ms: number): void {
+    const mean = this.#meanMs[way];
+    this.#meanMs[way] = mean === 0 ? ms : mean + (ms - mean) / MEAN_MEMORY;
+  }
+
+  async #open(): Promise<void> {
+    let store: L2Store | undefined;
+    try {
+      store = await this.#parts.make();
+      await store.open();
+      if (this.#closed) await store.close();
+      else this.#store = store;
+    } catch {
+      // Whether L2 is away is for the workers to tell; this way is only shorter.
+      this.#notBeforeMs = this.#parts.clock.monotonicMs() + PAUSE_AFTER_FAILURE_MS;
+      await store?.close().catch(() => undefined); // It has told what is wrong when it failed to open.
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  /** As `L2Client.fetchMany`: the store keeps the deadline, and what comes after it is not visited. */
+  async read(wallets: readonly string[], visit: (record: FetchedRecord) => void, graceMs: number): Promise<FetchResult> {
+    const result: FetchResult = { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
+    const store = this.#store as L2Store;
+    let problem: { error: unknown } | undefined;
+    const toMonotonicMs = this.#parts.clock.monotonicMs() - store.nowMs();
+    const damaged = (i: number) => void (result.corrupt.push(wallets[i]), result.missing.push(wallets[i]));
+    this.#underWay++;
+    try {
+      await store.readMany!(wallets, {
+        found: (i, bytes, start, end) => {
+          const record = this.#unpack(wallets[i], bytes, start, end, toMonotonicMs);
+          if (record === undefined) return damaged(i);
+          if (record.raw.length === 0 || record.ttlMs <= -graceMs) {
+            // Nobody may serve it, yet nothing older than it may be believed either.
+            result.missing.push(record.wallet);
+            result.floors.set(record.wallet, record.version);
+            return;
+          }
+          if (record.ttlMs <= 0) result.missing.push(record.wallet);
+          else result.found++;
+          try {
+            if (problem === undefined) visit(record);
+          } catch (error) {
+            problem = { error };
+          }
+        },
+        missing: (i) => void result.missing.push(wallets[i]),
+        tooLarge: damaged,
+        failed: (i, error: ProfileCacheError) => void result.failed.set(wallets[i], error),
+      });
+    } finally {
+      this.#underWay--;
+    }
+    if (problem !== undefined) throw problem.error;
+    if (result.failed.size > 0) this.#notBeforeMs = this.#parts.clock.monotonicMs() + PAUSE_AFTER_FAILURE_MS;
+    return result;
+  }
+
+  /** A tombstone has no bytes. */
+  #unpack(wallet: string, bytes: Uint8Array, start: number, end: number, toMonotonicMs: number): FetchedRecord | undefined {
+    const reader = this.#reader;
+    if (!reader.open(bytes, start, end, wallet)) return undefined;
+    const { schemaId, version, createdAtMs, expiresAtMs, tombstone } = reader;
+    const raw = reader.raw.subarray(reader.rawStart, reader.rawStart + (tombstone ? 0 : reader.rawBytes));
+    const ttlMs = expiresAtMs === 0 ? Infinity : expiresAtMs + toMonotonicMs - this.#parts.clock.monotonicMs();
+    return { wallet, raw, schemaId, version, createdAtMs, ttlMs };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#opening;
+    await this.#store?.close();
+    this.#store = undefined;
+  }
+}

@@ -1,0 +1,66 @@
+/** Reads of a few wallets over the owner thread's own connection, and what lies at our keys that is not ours. */
+import { Redis } from 'ioredis';
+import { afterEach, expect, inject, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ProfileCache } from '../../src/profile-cache.ts';
+import { keyLayout, keySlot } from '../../src/l2/slots.ts';
+import { freshPrefix } from '../support/redis.ts';
+
+const caches: ProfileCache<{ n: number }>[] = [];
+const { nodes } = inject('redisCluster');
+
+async function openCache(keyPrefix: string, more: object = {}) {
+  const cache = await ProfileCache.open<{ n: number }>({ l2: { kind: 'redis', nodes: nodes.map(({ host, port }) => ({ host, port })), keyPrefix }, l2TimeoutMs: 5_000, ...more });
+  caches.push(cache);
+  return cache;
+}
+
+const inlineReads = async (cache: ProfileCache<{ n: number }>) => (await cache.health()).workers!.inlineReads;
+
+afterEach(async () => {
+  await Promise.all(caches.splice(0).map((cache) => cache.close()));
+});
+
+test('lone reads take the short way once it is open: hits, misses and tombstones as from a worker', async () => {
+  const prefix = freshPrefix();
+  const [writer, reader] = [await openCache(prefix), await openCache(prefix, { channel: { enabled: false } })];
+  const wallets = Array.from({ length: 200 }, (_, i) => `w${i}`);
+  await writer.updateProfiles(wallets.map((wallet, n) => [wallet, { n }]));
+  await writer.invalidate('w7');
+  expect(await reader.getProfile('nobody')).toBeUndefined();
+  for (let tries = 0; (await inlineReads(reader)) === 0; tries++) {
+    expect(tries, 'the short way is never open').toBeLessThan(200);
+    await sleep(20);
+    await reader.getProfile('nobody');
+  }
+  for (const [n, wallet] of wallets.entries()) expect(await reader.getProfile(wallet)).toEqual(n === 7 ? undefined : { n });
+  expect(await inlineReads(reader)).toBeGreaterThan(20);
+  // Many wallets are a worker's, whatever the short way costs.
+  const before = await inlineReads(reader);
+  expect((await reader.bulkPrefetch(Array.from({ length: 50 }, (_, i) => `other${i}`))).size).toBe(0);
+  expect(await inlineReads(reader)).toBe(before);
+});
+
+test('a foreign value of 40 MB at a key of ours is a counted miss, by a worker and inline, and its neighbours are read', async () => {
+  const prefix = freshPrefix();
+  const cache = await openCache(prefix, { maxProfileBytes: 64 * 1024 });
+  const layout = keyLayout(prefix, 256);
+  const wallet = 'huge';
+  const neighbour = Array.from({ length: 100_000 }, (_, i) => `n${i}`).find((other) => layout.slotOf(other) === layout.slotOf(wallet))!;
+  await cache.updateProfile(neighbour, { n: 1 });
+  const slot = keySlot(layout.keyOf(wallet));
+  for (const { host, port } of nodes) {
+    const redis = new Redis({ host, port });
+    const owns = ((await redis.cluster('SLOTS')) as unknown as [number, number, [string, number]][]).some(([first, last, master]) => slot >= first && slot <= last && master[1] === port);
+    if (owns) await redis.set(layout.keyOf(wallet), Buffer.alloc(40 * 1024 * 1024), 'EX', 60);
+    redis.disconnect();
+  }
+  const fresh = await openCache(prefix, { maxProfileBytes: 64 * 1024 });
+  for (let round = 1; round <= 4; round++) {
+    const before = fresh.getStats().corrupt;
+    expect([...(await fresh.bulkPrefetch([wallet, neighbour])).keys()]).toEqual([neighbour]);
+    expect(fresh.getStats().corrupt).toBe(before + 1);
+    await sleep(100);
+  }
+  expect(process.memoryUsage().arrayBuffers).toBeLessThan(300 * 1024 * 1024);
+});
