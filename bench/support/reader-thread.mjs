@@ -1,4 +1,5 @@
 // A thread of bench/threads.ts: attaches to every cache and reads as fast as it can when told to. Plain JavaScript: no loader in the way.
+import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ProfileCache } from 'profilecache';
 
@@ -27,10 +28,31 @@ for (const wallet of unique) {
   }
 }
 
+const json = new Map([...own].map(([wallet, profile]) => [wallet, JSON.stringify(profile)]));
+/** CPU time of this thread so far, where the system tells (Linux); else the clock on the wall. */
+const cpuMs = () => {
+  try {
+    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6;
+  } catch {
+    return performance.now();
+  }
+};
+const spin = new Int32Array(2);
+
 const readers = {
   near: (wallet) => caches.near.getProfileSync(wallet),
   cold: (wallet) => caches.cold.getProfileSync(wallet),
   map: (wallet) => own.get(wallet),
+  json: (wallet) => JSON.parse(json.get(wallet)),
+  spin: (wallet) => {
+    let x = wallet.length | 1;
+    for (let i = 0; i < 500; i++) {
+      x ^= x << 13;
+      x ^= x >>> 17;
+      x ^= x << 5;
+    }
+    return (spin[0] = x);
+  },
 };
 // Each its own loop: one that is shared would be compiled for all of them at once.
 const loops = Object.fromEntries(Object.keys(readers).map((name) => [name, new Function('read', 'wallets', 'mask', 'batch', 'forMs', 'at', `
@@ -52,7 +74,8 @@ parentPort.on('message', ({ reader, forMs }) => {
     parentPort.close();
     return;
   }
+  const cpuBefore = cpuMs();
   const done = loops[reader](readers[reader], wallets, mask, BATCH, forMs, at);
   at = done.at;
-  parentPort.postMessage(done);
+  parentPort.postMessage({ ...done, cpuMs: cpuMs() - cpuBefore });
 });

@@ -3,7 +3,7 @@
  * compiler knows the address of every field. The functions here read what has a fixed size, and strings.
  */
 import { corrupt } from './corrupt.ts';
-import { workAllowed } from './profile-walk.ts';
+import { WORK, workAllowed } from './work-budget.ts';
 
 const latin1Slice = Buffer.prototype.latin1Slice;
 const utf8Slice = Buffer.prototype.utf8Slice;
@@ -82,7 +82,10 @@ export const u32 = (): number => cursor.view.getUint32(skip(4));
 
 /** bytes[from..to) as a string; the caller has seen to it that they lie before the end. */
 export function textBetween(from: number, to: number): string {
-  if (!cursor.ascii && !isAscii(from, to)) return utf8Slice.call(cursor.bytes, from, to);
+  if (!cursor.ascii && !isAscii(from, to)) {
+    spend(WORK.unicodeString);
+    return utf8Slice.call(cursor.bytes, from, to);
+  }
   if (to > cursor.textEnd || from < cursor.textStart) moveText(from, to);
   return cursor.text.slice(from - cursor.textStart, to - cursor.textStart);
 }

@@ -3,6 +3,7 @@ import { corrupt } from './corrupt.ts';
 import { cursor, skip, spend } from './cursor.ts';
 import { frozenDate } from './frozen-types.ts';
 import { MAX_BIGINT_BITS } from './profile-walk.ts';
+import { WORK, bigintWork } from './work-budget.ts';
 
 /** msgpackr's extension types. */
 export const EXTENSION = { undefined: 0x00, bigint: 0x42, record: 0x72, set: 0x73, typedArray: 0x74, timestamp: 0xff } as const;
@@ -13,7 +14,7 @@ const MAX_BIGINT_BYTES = MAX_BIGINT_BITS / 8 + 8;
 /** A copy, never a view: the caller may change it, and the source is the cache's. */
 export function readBinary(length: number): Uint8Array {
   const from = skip(length);
-  spend(1);
+  spend(WORK.binary);
   cursor.hadBinary = true;
   const copy = cursor.bytes.slice(from, from + length);
   return cursor.portable ? copy : Buffer.from(copy.buffer);
@@ -21,14 +22,14 @@ export function readBinary(length: number): Uint8Array {
 
 export function readTypedArray(from: number, length: number): Uint8Array {
   if (length === 0 || cursor.bytes[from] !== UINT8_ARRAY) throw corrupt('a typed array that is no Uint8Array', 'value');
-  spend(1);
+  spend(WORK.binary);
   cursor.hadBinary = true;
   return cursor.bytes.slice(from + 1, from + length);
 }
 
 /** The msgpack timestamp extension: 32, 64 or 96 bits; one byte stands for an invalid Date. */
 export function readTimestamp(from: number, length: number): Date {
-  spend(1);
+  spend(WORK.date);
   if (length === 1 && !cursor.portable) return frozenDate(NaN);
   const date = frozenDate(timestampMs(from, length));
   if (Number.isNaN(date.getTime())) throw corrupt('a timestamp out of range', 'value');
@@ -50,6 +51,7 @@ function timestampMs(from: number, length: number): number {
 /** Two's complement, big endian. */
 export function readBigInt(from: number, length: number): bigint {
   if (length === 0 || length > MAX_BIGINT_BYTES) throw corrupt('a bigint out of range', 'value');
+  spend(bigintWork(length));
   const hex = Buffer.prototype.hexSlice.call(cursor.bytes, from, from + length);
   return BigInt.asIntN(length * 8, BigInt(`0x${hex}`));
 }

@@ -1,30 +1,74 @@
 /**
- * Field names of maps, which come again and again: the bytes are compared with those of the last name in the same place of a
- * small table, and the string of then is used, already known to the engine as a name.
+ * Field names of maps, which come again and again: their bytes are looked up in a table, and the string of then is used, already known to
+ * the engine as a name. Open addressing with a bounded probe; the multiplier is drawn at start, so nobody can choose names that collide.
  */
+import { randomInt } from 'node:crypto';
 import { corrupt } from './corrupt.ts';
-import { cursor, cut, skip, textBetween, u16, u32, u8 } from './cursor.ts';
+import { cursor, cut, skip, spend, textBetween, u16, u32, u8 } from './cursor.ts';
+import { LATE_FIELD, MAX_KNOWN_NAME_BYTES, WORK } from './work-budget.ts';
 
-const NAME_CACHE_SIZE = 1_024;
-const MAX_CACHED_NAME_BYTES = 31;
-const cache: Array<{ bytes: Uint8Array; name: string } | undefined> = Array.from({ length: NAME_CACHE_SIZE });
+const PLACES = 8_192;
+const MAX_PROBES = 8;
+/** More, and the table begins anew with the next value. */
+const MAX_NAMES = 2_048;
+const MULTIPLIER = randomInt(2 ** 31) * 2 + 1;
 
-export function readName(): string {
-  const { bytes } = cursor;
+interface Known {
+  readonly bytes: Uint8Array;
+  readonly name: string;
+}
+
+const table: Array<Known | undefined> = Array.from({ length: PLACES });
+let names = 0;
+
+/** Between two values, never within one: there a name that was new is known from then on, as the writer counts it. */
+export function trimNames(): void {
+  if (names <= MAX_NAMES) return;
+  table.fill(undefined);
+  names = 0;
+}
+
+/** @param place of the field in its object, from 0 */
+export function readName(place: number): string {
+  spend(WORK.namedField);
   const length = nameBytes();
   const from = skip(length);
-  if (length === 0 || length > MAX_CACHED_NAME_BYTES) return checkedName(from, length);
-  const place = (length * 33 + bytes[from] * 7 + bytes[from + length - 1] * 31 + bytes[from + (length >> 1)] * 101) & (NAME_CACHE_SIZE - 1);
-  const cached = cache[place];
-  if (cached !== undefined && cached.bytes.length === length) {
-    const known = cached.bytes;
-    let i = 0;
-    while (i < length && known[i] === bytes[from + i]) i++;
-    if (i === length) return cached.name;
+  if (place >= LATE_FIELD || length === 0 || length > MAX_KNOWN_NAME_BYTES) {
+    spend(place >= LATE_FIELD ? WORK.newLateName : WORK.newName);
+    return checkedName(from, length);
   }
-  const name = checkedName(from, length);
-  cache[place] = { bytes: bytes.slice(from, from + length), name };
-  return name;
+  const { bytes } = cursor;
+  let at = hashOf(from, length);
+  for (let probes = 0; probes < MAX_PROBES; probes++, at = (at + 1) & (PLACES - 1)) {
+    const known = table[at];
+    if (known === undefined) {
+      spend(WORK.newName);
+      const name = checkedName(from, length);
+      table[at] = { bytes: bytes.slice(from, from + length), name };
+      names++;
+      return name;
+    }
+    if (isSame(known.bytes, from, length)) return known.name;
+  }
+  spend(WORK.newName);
+  return checkedName(from, length);
+}
+
+function hashOf(from: number, length: number): number {
+  const { bytes } = cursor;
+  let hash = length;
+  for (let i = 0; i < length; i++) {
+    hash = Math.imul(hash ^ bytes[from + i], MULTIPLIER);
+    hash ^= hash >>> 15;
+  }
+  return hash & (PLACES - 1);
+}
+
+function isSame(known: Uint8Array, from: number, length: number): boolean {
+  if (known.length !== length) return false;
+  const { bytes } = cursor;
+  for (let i = 0; i < length; i++) if (known[i] !== bytes[from + i]) return false;
+  return true;
 }
 
 function nameBytes(): number {

@@ -9,10 +9,11 @@
 import { Packr, RESERVE_START_SPACE } from 'msgpackr';
 import { ProfileCacheError } from '../errors.ts';
 import { corrupt } from './corrupt.ts';
-import { ProfileWalk, tooLarge, workAllowed } from './profile-walk.ts';
+import { ProfileWalk, tooLarge } from './profile-walk.ts';
 import { ShapeIndex } from './shape-index.ts';
 import { SCHEMA_INLINE, SCHEMA_PORTABLE, type StructureTable, type StructureTables } from './structure-tables.ts';
 import { PREFIX, PREFIX_BYTES, PREFIX_MAPS, PREFIX_UNICODE, ValueReader } from './value-reader.ts';
+import { workAllowed } from './work-budget.ts';
 
 /** Record numbers for shapes defined inside one value; they are used round robin. */
 const INLINE_RECORDS = 32;
@@ -87,7 +88,7 @@ export class ProfileCodec {
     if (bytes.length > this.#maxBytes) throw tooLarge(bytes.length, this.#maxBytes);
     const allowed = workAllowed(bytes.length);
     if (this.#walk.work > allowed) {
-      throw new ProfileCacheError('ERR_PROFILE_TOO_LARGE', `the profile holds ${this.#walk.work} objects and fields, over ${allowed} for its ${bytes.length} bytes; keep long lists of tiny objects as arrays of numbers`, { path: '' });
+      throw new ProfileCacheError('ERR_PROFILE_TOO_LARGE', `the profile costs ${this.#walk.work} units to read (objects, Dates, new field names), over ${allowed} for its ${bytes.length} bytes; keep long lists of tiny objects as arrays of numbers, and large dictionaries as Maps`, { path: '' });
     }
     return { bytes, schemaId };
   }

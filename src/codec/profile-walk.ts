@@ -9,17 +9,14 @@ import { types } from 'node:util';
 import { ProfileCacheError } from '../errors.ts';
 import { DICTIONARY, hasKeys, UNKNOWN, type Shape, type ShapeIndex } from './shape-index.ts';
 import { looksLikeRecord, type ShapeLearner } from './shape-learner.ts';
+import { keyWork } from './key-work.ts';
 import { RESERVED_KEYS, shapeKey } from './table-bytes.ts';
+import { LATE_FIELD, MAX_KNOWN_NAME_BYTES, WORK, arrayWork, bigintWork, isNumbered, recordWork } from './work-budget.ts';
 
 /** Objects, arrays, Maps and Sets inside one another. */
 export const MAX_DEPTH = 100;
 /** A bigint takes at most so many bits; more are data, not a number. */
 export const MAX_BIGINT_BITS = 8_192;
-/**
- * Objects, arrays, Dates and the like, and fields written out with their names, for a profile of so many bytes. A profile holds
- * far fewer; bytes made to cost time and memory (an empty object takes one byte and 56 in memory) hold more.
- */
-export const workAllowed = (encodedBytes: number): number => 16_384 + (encodedBytes >> 2);
 const BIGINT_LIMIT = 1n << BigInt(MAX_BIGINT_BITS - 1);
 // oxlint-disable-next-line no-control-regex
 const NOT_ASCII = /[^\x00-\x7f]/;
@@ -43,6 +40,8 @@ export class ProfileWalk {
   hasUnicode = false;
   /** What `workAllowed` bounds. */
   work = 0;
+  /** Field names written out so far that the reader will know when they come again. */
+  readonly #names = new Set<string>();
   #objects = 0;
   #leastBytes = 0;
   /** Path of the first object with a field that msgpackr uses for itself. */
@@ -64,6 +63,7 @@ export class ProfileWalk {
     this.hasUnicode = false;
     this.#reservedAt = undefined;
     this.work = 0;
+    if (this.#names.size > 0) this.#names.clear();
     this.#objects = 0;
     this.#leastBytes = 0;
     this.#index = index;
@@ -82,6 +82,7 @@ export class ProfileWalk {
         this.#leastBytes += value.length;
         if (NOT_ASCII.test(value)) {
           this.hasUnicode = true;
+          this.work += WORK.unicodeString;
           if (!value.isWellFormed()) throw this.#refuse(depth, 'a string with a lone surrogate; toWellFormed() mends it');
         }
         break;
@@ -105,11 +106,11 @@ export class ProfileWalk {
     if (this.#leastBytes > this.#maxBytes) throw tooLarge(this.#leastBytes, this.#maxBytes);
     if (depth >= MAX_DEPTH) throw this.#tooDeep(depth);
     this.#containers[depth] = value;
-    this.work++;
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype) return this.#fields(value as Record<string, unknown>, depth, hint);
     if (Array.isArray(value)) return this.#elements(value, depth, hint);
     if (value instanceof Date && types.isDate(value)) {
+      this.work += WORK.date;
       if (this.#portable && Number.isNaN(value.getTime())) throw this.#refuse(depth, 'an invalid Date (codec.format is portable)');
       return hint;
     }
@@ -117,6 +118,7 @@ export class ProfileWalk {
     if (types.isSet(value)) return this.#set(value, depth);
     if (prototype === Uint8Array.prototype || prototype === Buffer.prototype) {
       this.#leastBytes += (value as Uint8Array).byteLength;
+      this.work += WORK.binary;
       return hint;
     }
     const name = prototype === null ? undefined : notData(value);
@@ -136,6 +138,7 @@ export class ProfileWalk {
     this.known[number] = shape === undefined || shape === UNKNOWN || shape === DICTIONARY ? 0 : 1;
     const inField = shape === undefined || shape === UNKNOWN || shape === DICTIONARY ? undefined : shape.inField;
     if (inField === undefined) this.#checkKeys(keys, depth);
+    else this.work += recordWork(keys.length);
     for (let i = 0; i < keys.length; i++) {
       this.#way[depth] = keys[i];
       const found = this.#value(object[keys[i]], depth + 1, inField?.[i]);
@@ -146,6 +149,7 @@ export class ProfileWalk {
 
   #elements(array: readonly unknown[], depth: number, hint: Shape | undefined): Shape | undefined {
     let shape = hint;
+    this.work += arrayWork(array.length);
     for (let i = 0; i < array.length; i++) {
       this.#way[depth] = i;
       const value = array[i];
@@ -159,7 +163,7 @@ export class ProfileWalk {
     // msgpackr goes by the constructor: a subclass with one of its own would be written as an object.
     if (this.#portable || map.constructor !== Map) throw this.#refuse(depth, this.#portable ? 'a Map (codec.format is portable)' : 'a subclass of Map');
     this.hasMap = true;
-    this.work += map.size;
+    this.#collection([...map.keys()]);
     let i = 0;
     for (const [key, value] of map) {
       this.#way[depth] = i++;
@@ -170,6 +174,9 @@ export class ProfileWalk {
 
   #set(set: Set<unknown>, depth: number): undefined {
     if (this.#portable || !(set instanceof Set)) throw this.#refuse(depth, this.#portable ? 'a Set (codec.format is portable)' : 'a Set of another realm');
+    // It travels as an array.
+    this.work += arrayWork(set.size);
+    this.#collection([...set]);
     let i = 0;
     for (const value of set) {
       this.#way[depth] = i++;
@@ -177,11 +184,17 @@ export class ProfileWalk {
     }
   }
 
+  #collection(keys: readonly unknown[]): void {
+    this.work += WORK.collection + keys.length * WORK.entry + keyWork(keys);
+  }
+
   #bigint(value: bigint, depth: number): void {
     this.#leastBytes += 8;
     if (this.#portable ? value < I64_MIN || value > U64_MAX : value >= BIGINT_LIMIT || value < -BIGINT_LIMIT) {
       throw this.#refuse(depth, this.#portable ? 'a bigint beyond 64 bits (codec.format is portable)' : `a bigint of more than ${MAX_BIGINT_BITS} bits`);
     }
+    // Two hexadecimal digits a byte, and up to eight bytes of padding.
+    if (value < I64_MIN || value > U64_MAX) this.work += bigintWork((value.toString(16).length >> 1) + 8);
   }
 
   #find(keys: readonly string[], depth: number, hint: Shape | undefined, index: ShapeIndex): Shape {
@@ -194,14 +207,28 @@ export class ProfileWalk {
 
   /** Keys of a shape that is in a table were checked when the table was made. */
   #checkKeys(keys: readonly string[], depth: number): void {
-    this.work += keys.length;
-    for (const key of keys) {
+    this.work += WORK.container;
+    if (keys.some(isNumbered)) this.work += WORK.numberedField;
+    for (let place = 0; place < keys.length; place++) {
+      const key = keys[place];
       this.#leastBytes += key.length;
+      this.work += WORK.namedField + this.#nameWork(key, place);
       if (key === '__proto__') throw this.#refuse(depth, 'a key named __proto__');
       if (RESERVED_KEYS.has(key)) this.#reservedAt ??= this.#path(depth);
-      if (NOT_ASCII.test(key)) this.hasUnicode = true;
+      if (NOT_ASCII.test(key)) {
+        this.hasUnicode = true;
+        this.work += WORK.unicodeString;
+      }
       if (!key.isWellFormed()) throw this.#refuse(depth, 'a key with a lone surrogate');
     }
+  }
+
+  /** What the reader pays for this name: it knows those that came before in the same value. */
+  #nameWork(key: string, place: number): number {
+    if (place >= LATE_FIELD) return WORK.newLateName;
+    if (this.#names.has(key)) return 0;
+    if (key.length > 0 && Buffer.byteLength(key) <= MAX_KNOWN_NAME_BYTES) this.#names.add(key);
+    return WORK.newName;
   }
 
   #grow(): void {

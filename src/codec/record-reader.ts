@@ -10,15 +10,35 @@
  * The generated text holds field names (as JSON strings, of a table that was checked: no `__proto__`, none that begins with a
  * digit) and pieces of FAST below; nothing of it comes from a value.
  */
+import { corrupt } from './corrupt.ts';
 import { cursor, cut, textBetween } from './cursor.ts';
 
-export type ReadRecord = () => object;
+type ReadRecord = () => object;
+export interface RecordReader {
+  readonly fields: number;
+  readonly read: ReadRecord;
+}
 /** Reads the value whose first byte has been read already. */
 export type ReadValue = (token: number) => unknown;
 
 const freeze = Object.freeze;
 /** Records read plainly before there is code. */
 const RECORDS_BEFORE_CODE = 8;
+/**
+ * How much one value may prepare: fields of structures that it is the first to use in this thread (a microsecond or two each), and units of
+ * code (0.1 ms and more for each structure). A hostile table has 512 structures. What was prepared stays so; code comes with a later value.
+ */
+const MAX_NEW_FIELDS = 512;
+const MAX_CODE_UNITS = 256;
+const codeUnits = (fields: number) => 32 + fields;
+let newFields = 0;
+let codeUnitsLeft = 0;
+
+/** Before each value. */
+export function beginRecords(): void {
+  newFields = MAX_NEW_FIELDS;
+  codeUnitsLeft = MAX_CODE_UNITS;
+}
 
 /** What a field may hold and how that is read: `b` bytes, `w` their DataView, `p` position, `e` end, `t` first byte, `s` textBetween. */
 const FAST: ReadonlyArray<{ holds: (token: number) => boolean; code: (v: string) => string }> = [
@@ -30,18 +50,22 @@ const FAST: ReadonlyArray<{ holds: (token: number) => boolean; code: (v: string)
   { holds: (t) => t === 0xc2 || t === 0xc3, code: (v) => `if(t===0xc2||t===0xc3)${v}=t===0xc3` },
 ];
 
-export function recordReader(keys: readonly string[], readValue: ReadValue): ReadRecord {
+export function recordReader(keys: readonly string[], readValue: ReadValue): RecordReader {
   /** By field: how often each piece of FAST would have done. */
   const seen = keys.map(() => FAST.map(() => 0));
   let template: Record<string, unknown> | undefined;
   let records = 0;
   let compiled: ReadRecord | undefined;
-  return () => {
+  let mayCompile = true;
+  const read = () => {
     if (compiled !== undefined) return compiled();
-    if (++records === RECORDS_BEFORE_CODE) compiled = compile(keys, seen, readValue);
-    // JSON.parse makes an object of fields, not a table of them, however many there are.
-    template ??= JSON.parse(`{${keys.map((key) => `${JSON.stringify(key)}:null`).join(',')}}`) as Record<string, unknown>;
-    const record = { ...template };
+    records++;
+    if (mayCompile && records >= RECORDS_BEFORE_CODE && codeUnitsLeft >= codeUnits(keys.length)) {
+      codeUnitsLeft -= codeUnits(keys.length);
+      compiled = compile(keys, seen, readValue);
+      mayCompile = false;
+    }
+    const record = { ...(template ??= newTemplate(keys)) };
     for (let i = 0; i < keys.length; i++) {
       if (cursor.at >= cursor.end) throw cut();
       const token = cursor.bytes[cursor.at++];
@@ -50,6 +74,13 @@ export function recordReader(keys: readonly string[], readValue: ReadValue): Rea
     }
     return freeze(record);
   };
+  return { fields: keys.length, read };
+}
+
+function newTemplate(keys: readonly string[]): Record<string, unknown> {
+  if ((newFields -= keys.length) < 0) throw corrupt('more new structures than any profile has', 'value');
+  // JSON.parse makes an object of fields, not a table of them, however many there are.
+  return JSON.parse(`{${keys.map((key) => `${JSON.stringify(key)}:null`).join(',')}}`) as Record<string, unknown>;
 }
 
 function note(counts: number[], token: number): void {

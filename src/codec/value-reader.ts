@@ -13,9 +13,11 @@ import { corrupt } from './corrupt.ts';
 import { cursor, cut, openCursor, skip, spend, textBetween, u16, u32, u8 } from './cursor.ts';
 import { EXTENSION, readBigInt, readBinary, readTimestamp, readTypedArray } from './extension-reader.ts';
 import { addTo, openMap, openSet, putInto } from './frozen-types.ts';
-import { readName } from './name-reader.ts';
+import { keyWork } from './key-work.ts';
+import { readName, trimNames } from './name-reader.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
-import { recordReader, type ReadRecord } from './record-reader.ts';
+import { beginRecords, recordReader, type RecordReader } from './record-reader.ts';
+import { WORK, arrayWork, isNumbered, recordWork } from './work-budget.ts';
 
 /**
  * A structured value may begin with 0xc1, which begins no msgpack value, and a byte of flags. Without it, maps are objects and
@@ -29,14 +31,16 @@ export const PREFIX_MAPS = 1;
 export const PREFIX_UNICODE = 2;
 
 const freeze = Object.freeze;
+/** An array up to here grows as it fills; a longer one is made at its length, at a quarter of the time. */
+const GROWN_ARRAY = 64;
 
 /** Of the decode under way: the table's records, and the shapes that the value itself defines (undefined: it may not). */
-let records: readonly ReadRecord[] | undefined;
+let records: readonly RecordReader[] | undefined;
 let inlineShapes: Array<readonly string[] | undefined> | undefined;
 
 /** Reads values written with one table (or with none: `structures` undefined). */
 export class ValueReader {
-  readonly #records: readonly ReadRecord[] | undefined;
+  readonly #records: readonly RecordReader[] | undefined;
   readonly #portable: boolean;
   /** The last value read holds a Uint8Array or Buffer, which cannot be frozen. */
   hadBinary = false;
@@ -51,6 +55,8 @@ export class ValueReader {
     openCursor(bytes, start, stop, this.#portable);
     records = this.#records;
     inlineShapes = undefined;
+    trimNames();
+    beginRecords();
     try {
       if (!this.#portable && cursor.bytes[start] === PREFIX) readPrefix();
       const value = readNext();
@@ -130,18 +136,19 @@ function smallInt(token: number): number {
 }
 
 function readString(length: number): string {
+  if (length === 0) return '';
   const from = skip(length);
   return textBetween(from, from + length);
 }
 
-function enter(): void {
-  spend(1);
+function enter(units: number): void {
+  spend(units);
   if (++cursor.depth > MAX_DEPTH) throw corrupt(`more than ${MAX_DEPTH} levels`, 'value');
 }
 
 function readArray(length: number): readonly unknown[] {
   if (length > cursor.end - cursor.at) throw cut();
-  enter();
+  enter(arrayWork(length));
   const array = length <= 4 ? shortArray(length) : longArray(length);
   cursor.depth--;
   return freeze(array);
@@ -158,47 +165,52 @@ function shortArray(length: number): unknown[] {
   }
 }
 
-/** Grown as it fills: nothing is allocated for a length that lies. */
+/** A length that lies is at most the bytes that are left, and has been paid for. */
 function longArray(length: number): unknown[] {
-  const array: unknown[] = [];
+  const array: unknown[] = length <= GROWN_ARRAY ? [] : new Array(length);
   for (let i = 0; i < length; i++) array[i] = readNext();
   return array;
 }
 
 function readMap(length: number): object {
   if (length * 2 > cursor.end - cursor.at) throw cut();
-  enter();
-  spend(length);
+  enter(inlineShapes === undefined ? WORK.container : WORK.collection);
   const value = inlineShapes === undefined ? readObject(length) : readJsMap(length);
   cursor.depth--;
   return freeze(value);
 }
 
 function readJsMap(length: number): Map<unknown, unknown> {
+  spend(length * WORK.entry);
+  const keys: unknown[] = [];
+  const values: unknown[] = [];
+  for (let i = 0; i < length; i++) {
+    keys.push(readNext());
+    values.push(readNext());
+  }
+  spend(keyWork(keys));
   const map = openMap();
-  for (let i = 0; i < length; i++) putInto(map, readNext(), readNext());
+  for (let i = 0; i < length; i++) putInto(map, keys[i], values[i]);
   return map;
 }
 
 function readObject(length: number): object {
   const object: Record<string, unknown> = {};
-  let sparse = false;
+  let numbered = false;
   for (let i = 0; i < length; i++) {
-    const name = readName();
-    if (!sparse && isIndex(name)) sparse = makeSparse(object);
+    const name = readName(i);
+    if (!numbered && isNumbered(name)) numbered = keepSparse(object);
     object[name] = readNext();
   }
   return object;
 }
 
-/** Whether the engine would hold room for all numbers up to this one: 4 KB for the six bytes of `{"322": 0}`. */
-function isIndex(name: string): boolean {
-  const first = name.charCodeAt(0);
-  return first >= 0x30 && first <= 0x39 && name.length >= 2 && name.length <= 4;
-}
-
-/** One far number, and the engine keeps this object's numbered fields in a table instead. */
-function makeSparse(object: Record<string, unknown>): true {
+/**
+ * One far number, and the engine keeps this object's numbered fields in a table. Otherwise it may hold room for all numbers up to the
+ * first: 4 KB for the six bytes of `{"322": 0}`.
+ */
+function keepSparse(object: Record<string, unknown>): true {
+  spend(WORK.numberedField);
   object[4_294_967_294] = 0;
   delete object[4_294_967_294];
   return true;
@@ -211,21 +223,21 @@ function readRecord(token: number): object {
   if (ofTable === undefined) {
     const names = inlineShapes?.[index];
     if (names === undefined) throw corrupt(`structure ${index} is not in the table`, 'value');
+    spend(names.length * WORK.namedField);
     return readInline(names);
   }
-  enter();
-  const value = ofTable();
+  enter(recordWork(ofTable.fields));
+  const value = ofTable.read();
   cursor.depth--;
   return value;
 }
 
 function readInline(names: readonly string[]): object {
-  enter();
-  spend(names.length);
+  enter(WORK.container);
   const object: Record<string, unknown> = {};
-  let sparse = false;
+  let numbered = false;
   for (const name of names) {
-    if (!sparse && isIndex(name)) sparse = makeSparse(object);
+    if (!numbered && isNumbered(name)) numbered = keepSparse(object);
     object[name] = readNext();
   }
   cursor.depth--;
@@ -239,7 +251,7 @@ function defineInline(index: number): object {
   const length = token >= 0x90 && token < 0xa0 ? token & 0x0f : token === 0xdc ? u16() : token === 0xdd ? u32() : -1;
   if (length < 0 || length > cursor.end - cursor.at) throw corrupt('a record definition without its names', 'value');
   const names: string[] = [];
-  for (let i = 0; i < length; i++) names.push(readName());
+  for (let i = 0; i < length; i++) names.push(readName(i));
   inlineShapes[index] = names;
   return readInline(names);
 }
@@ -265,8 +277,10 @@ function recordNumber(from: number, length: number): number {
 }
 
 function readSet(): ReadonlySet<unknown> {
+  spend(WORK.collection);
   const array = readNext();
   if (!Array.isArray(array)) throw corrupt('a Set without its values', 'value');
+  spend(array.length * WORK.entry + keyWork(array));
   const set = openSet();
   for (const value of array) addTo(set, value);
   return freeze(set);
