@@ -20,10 +20,12 @@ if (!(minutes > 0) || !(limitBytes >= 0)) throw new Error('--minutes is above 0,
 const MAX_PROFILES = 20_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 const WALLETS = 60_000;
+/** So few that the decoded profiles, of 2 to 25 KB each, soon weigh what they will weigh: they are bounded by count. */
+const NEAR_PROFILES = 64;
 const SAMPLES = 50;
 const WARM_UP_SHARE = 0.2;
 /** RSS is the system's business too: pages of a collected heap come back when it likes. */
-const RSS_LIMIT_SHARE = 0.1;
+const RSS_LIMIT_SHARE = 0.25;
 const BATCH = 100;
 const TTL_SECONDS = 120;
 
@@ -35,7 +37,7 @@ const walletOf = (i: number) => `${bases[i % 64].wallet_address.slice(0, 36)}${S
 /** From 1 KB to 20 KB, most of them small. */
 const profileOf = (i: number, round: number): Soaked => ({ wallet: walletOf(i), round, base: bases[i % 64], notes: Array.from({ length: Math.floor(random() ** 4 * 100) }, () => `${'note '.repeat(36)}${round}`) });
 
-const cache = await ProfileCache.open<Soaked>({ l1: { maxProfiles: MAX_PROFILES, maxBytes: MAX_BYTES }, l2: { kind: 'none' }, l2TtlSeconds: TTL_SECONDS });
+const cache = await ProfileCache.open<Soaked>({ l1: { maxProfiles: MAX_PROFILES, maxBytes: MAX_BYTES, nearProfiles: NEAR_PROFILES }, l2: { kind: 'none' }, l2TtlSeconds: TTL_SECONDS });
 const reader = new Worker(new URL('./support/soak-reader.mjs', import.meta.url), { workerData: { handle: cache.handle, wallets: Array.from({ length: WALLETS }, (_, i) => walletOf(i)) } });
 let read = { hits: 0, misses: 0, wrong: 0 };
 reader.on('message', (message) => (read = message as typeof read));

@@ -156,6 +156,7 @@ export async function measure(task: OffHeapTask): Promise<OffHeapResult> {
 
   const draws = zipfTrace(profiles, TRACE, ZIPF_EXPONENT, 7);
   const trace = Array.from(draws, walletOf);
+  const traceBytes = (await settle()).heapUsed - after.heapUsed;
   let nextSeed = profiles;
   let at = 0;
   const refresh = (wallet: string) => ({ ...makeProfile(++nextSeed), wallet_address: wallet });
@@ -223,7 +224,7 @@ export async function measure(task: OffHeapTask): Promise<OffHeapResult> {
     }
     await turn();
   }
-  const heapAfterRunBytes = (await settle()).heapUsed - before.heapUsed;
+  const heapAfterRunBytes = (await settle()).heapUsed - traceBytes - before.heapUsed;
   observer.disconnect();
   return {
     heapBytes: after.heapUsed - before.heapUsed, arrayBufferBytes: after.arrayBuffers, rssBytes: after.rss, fillSeconds,

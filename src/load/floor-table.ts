@@ -4,8 +4,8 @@
  *
  * A wallet is known by 55 bits or more of keyed hashes: that two have the same is out of reach, and were it to happen, one would be refused
  * promotions that it could have had. Sets of WAYS places, by the hash; where a set is full, the lowest version goes: versions are time
- * stamps, so that is the one raised longest ago. With half of the places taken one floor in 300 is lost so, with as many wallets as
- * places one in seven.
+ * stamps, so that is the one raised longest ago. With half of the places taken one floor in 120 is lost so, with as many wallets as
+ * places one in seven, with a quarter of the places one in 6,000.
  *
  *   place  │ tag u32 │ version low u32 │ version high 21 bits, tag 11 bits │      version 0 = empty
  */

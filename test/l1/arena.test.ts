@@ -83,7 +83,7 @@ test.each(mixes.flatMap(([name, next]) => [[name, 16, next], [name, 1, next]] as
   console.log(`    usable ${((100 * arena.liveBytes) / maxBytes).toFixed(1)} % (least ${(100 * leastShare).toFixed(1)} %), copied ${(arena.movedBytes / writtenBytes).toFixed(1)} bytes a byte written, at most ${movedMost} for one put, ${l1.writer.evictions} evictions`);
   expect(leastShare).toBeGreaterThan(0.9);
   expect(movedMost).toBeLessThanOrEqual(Math.max(24 * 8_240, 3 * l1.region.segmentBytes));
-}, 120_000);
+}, Math.max(120_000, UPDATES * 2));
 
 describe('a shadow after every operation', () => {
   // Sizes from tiny to a whole segment in the smallest arenas there are.

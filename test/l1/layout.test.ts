@@ -64,6 +64,18 @@ test('a record is its header, key and payload, padded to 4', () => {
   expect([recordBytes(1, 0), recordBytes(4, 0), recordBytes(5, 0), recordBytes(44, 1095)]).toEqual([32, 32, 36, 1168]);
 });
 
+test('bytes of an entry beside its key and payload: at most 64 at a million and at 200,000 profiles, policy lru included', () => {
+  const lruBytes = 8;
+  const overheadOf = (profiles: number) => {
+    const plan = planLayout(profiles, 1024 * MIB);
+    const perRecord = [0, 1, 2, 3].reduce((sum, odd) => sum + recordBytes(44, 1_000 + odd) - 1_044 - odd, 0) / 4;
+    return (plan.slotsStart - plan.indexStart) / profiles + SLOT.bytes + perRecord + lruBytes;
+  };
+  expect(overheadOf(1_000_000)).toBeLessThan(62);
+  expect(overheadOf(200_000)).toBeLessThan(64);
+  expect(overheadOf(5_000)).toBeLessThan(67);
+});
+
 describe('a region that is not ours is refused', () => {
   const refused = (buffer: unknown, why: RegExp) => {
     let error: unknown;
