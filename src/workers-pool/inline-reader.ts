@@ -34,6 +34,8 @@ export class InlineReader {
   readonly #meanMs: Record<Way, number> = { inline: 0, worker: 0 };
   #store: L2Store | undefined;
   #opening: Promise<void> | undefined;
+  /** While it opens. */
+  #candidate: L2Store | undefined;
   #closed = false;
   #underWay = 0;
   #reads = 0;
@@ -66,7 +68,7 @@ export class InlineReader {
   async #open(): Promise<void> {
     let store: L2Store | undefined;
     try {
-      store = await this.#parts.make();
+      store = this.#candidate = await this.#parts.make();
       await store.open();
       if (this.#closed) await store.close();
       else this.#store = store;
@@ -75,7 +77,7 @@ export class InlineReader {
       this.#notBeforeMs = this.#parts.clock.monotonicMs() + PAUSE_AFTER_FAILURE_MS;
       await store?.close().catch(() => undefined); // It has told what is wrong when it failed to open.
     } finally {
-      this.#opening = undefined;
+      this.#opening = this.#candidate = undefined;
     }
   }
 
@@ -130,6 +132,8 @@ export class InlineReader {
 
   async close(): Promise<void> {
     this.#closed = true;
+    // Ends the attempt as well: an L2 that does not answer must not hold up the end.
+    await this.#candidate?.close();
     await this.#opening;
     await this.#store?.close();
     this.#store = undefined;

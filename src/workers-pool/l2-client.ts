@@ -210,8 +210,7 @@ export class L2Client {
   async #close(): Promise<void> {
     const { drainTimeoutMs, closeStoreTimeoutMs } = this.#limits;
     await within(this.#dispatcher.idle(), drainTimeoutMs);
-    // Its reads under way have deadlines of their own.
-    await this.#inline?.close();
+    if (this.#inline !== undefined) await within(this.#inline.close(), closeStoreTimeoutMs);
     const closed = this.#pool.threadIds.map((pinnedTo) => this.#pool.run({ op: 'close', seq: 1, deadlineMs: Infinity }, { pinnedTo }));
     // A thread that is dead or stuck cannot close its store; it is ended like the others.
     await within(Promise.allSettled(closed), closeStoreTimeoutMs);
