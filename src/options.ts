@@ -17,8 +17,8 @@ const l1Schema = z.strictObject({
   maxProfiles: count(1, 16_000_000).default(5_000),
   /** Bytes of the arena: record headers, keys and payloads together never exceed it. */
   maxBytes: count(16 * KIB, 16 * GIB).default(64 * MIB),
-  /** Which entry goes when L1 is full. `lru` is exact for the thread that owns the cache. */
-  eviction: z.enum(['lru', 's3-fifo', 'w-tinylfu', 'adaptive']).default('lru'),
+  /** Which entry goes when L1 is full: `adaptive` learns it from the requests, `lru` is exact for the thread that owns the cache. */
+  eviction: z.enum(['lru', 's3-fifo', 'w-tinylfu', 'adaptive']).default('adaptive'),
   /**
    * Decoded profiles that each thread keeps at hand: a hit on one costs 0.1 us, on any other it is decoded, 4 to 6 us. The default covers
    * the default L1; 5,000 profiles of 2 KB are about 20 MB of each thread's heap. 0 turns the near cache off.

@@ -113,6 +113,7 @@ describe('no option is ignored', () => {
       survivors[eviction] = hot.filter((wallet) => cache.getEntry(wallet) !== undefined).length;
     }
     expect(survivors).toEqual({ lru: 0, 's3-fifo': 20 });
+    expect(parseOptions({}).l1.eviction).toBe('adaptive');
   });
 
   test('l1.nearProfiles: 0 decodes at every hit, 1 keeps one', async () => {

@@ -5,9 +5,10 @@
  *
  * Where bytes make entries go and not the number of slots, the worth is that of a byte.
  *
- * A hit is written down, and looked at when something is next inserted or evicted: on a hit this costs a store.
+ * A hit is written down, and looked at when something is next inserted or evicted: a hit costs one store. Of MAX_PENDING_HITS since the last miss all is
+ * learnt, of the others only that they were used last: a cache that misses so seldom has little to learn.
  *
- * 22 bytes a slot (hash 4, last use 4, class 1, uses 1, size 4, list of residents 8), ghosts 20 to 40, and 70 to 390 KB for the curves whatever the size.
+ * 22 bytes a slot (hash 4, last use 4, class 1, uses 1, size 4, list of residents 8), ghosts 20 to 40, and 77 to 390 KB for the curves whatever the size.
  */
 import type { EvictionPolicy } from './policy.ts';
 import { ReuseCurves } from './reuse-curves.ts';
@@ -39,17 +40,19 @@ export class AdaptivePolicy implements EvictionPolicy {
   private residents = 0;
   private readonly lanes = new Int32Array(LANES);
   private readonly pending = new Int32Array(MAX_PENDING_HITS);
-  private pendingCount = 0;
+  private pendingHits = 0;
   private entriesOctave: number;
   private full = false;
-  /** Requests so far. */
-  private now = 1;
+  /** Requests so far; wraps at 2^32. */
+  private now: number;
   private random = 1;
 
-  constructor(slotCount: number) {
+  /** @param now for tests: where the count of requests begins. */
+  constructor(slotCount: number, now = 0) {
+    this.now = now;
     this.slotCount = slotCount;
     this.curves = new ReuseCurves(CLASSES, slotCount);
-    this.ghosts = new UseGhosts(GHOSTS_AN_ENTRY * slotCount, Math.max(1, slotCount >> 5));
+    this.ghosts = new UseGhosts(GHOSTS_AN_ENTRY * slotCount, Math.max(0, octaveOf(slotCount) - 5));
     this.hashes = new Uint32Array(slotCount);
     this.lastUse = new Uint32Array(slotCount);
     this.classOf = new Uint8Array(slotCount);
@@ -73,11 +76,13 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.dense[this.residents++] = slot;
     this.uses[slot] = this.ghosts.take(hash, this.now);
     this.use(slot, this.ghosts.gap);
+    this.now = (this.now + 1) >>> 0;
   }
 
   touched(slot: number): void {
-    this.pending[this.pendingCount++] = slot;
-    if (this.pendingCount === MAX_PENDING_HITS) this.lookAtHits();
+    const nth = this.pendingHits++;
+    if (nth < MAX_PENDING_HITS) this.pending[nth] = slot;
+    else this.lastUse[slot] = this.now + nth;
   }
 
   resized(slot: number, bytes: number): void {
@@ -93,35 +98,12 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.placeOf[slot] = -1;
   }
 
-  /** Each lane keeps the least of the random entries that it has seen, while it is resident: after a few evictions that is a choice among many. */
   victim(): number {
     if (this.residents === 0) return -1;
     this.lookAtHits();
     if (!this.full) this.measure();
-    const { dense, residents, lanes, placeOf, lastUse } = this;
-    const aByte = residents < this.slotCount;
-    let victim = -1;
-    let least = Infinity;
-    for (let lane = 0; lane < LANES; lane++) {
-      // Numerical Recipes' generator: its high bits are random enough to choose candidates.
-      this.random = (Math.imul(this.random, 1_664_525) + 1_013_904_223) >>> 0;
-      let slot = dense[Math.floor((this.random / 2 ** 32) * residents)];
-      let worth = this.worthOf(slot, aByte);
-      const kept = lanes[lane];
-      if (placeOf[kept] >= 0) {
-        const keptWorth = this.worthOf(kept, aByte);
-        if (keptWorth < worth || (keptWorth === worth && lastUse[kept] < lastUse[slot])) {
-          slot = kept;
-          worth = keptWorth;
-        }
-      }
-      lanes[lane] = slot;
-      if (worth < least || (worth === least && lastUse[slot] < lastUse[victim])) {
-        least = worth;
-        victim = slot;
-      }
-    }
-    return victim;
+    const aByte = this.residents < this.slotCount;
+    return this.residents <= 2 * LANES ? this.leastOfAll(aByte) : this.leastOfLanes(aByte);
   }
 
   reset(): void {
@@ -129,9 +111,8 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.ghosts.clear();
     this.placeOf.fill(-1);
     this.residents = 0;
-    this.pendingCount = 0;
+    this.pendingHits = 0;
     this.full = false;
-    this.now = 1;
   }
 
   verify(resident: ReadonlySet<number>): void {
@@ -143,6 +124,49 @@ export class AdaptivePolicy implements EvictionPolicy {
     }
   }
 
+  /** A small cache looks at every entry: until something is learnt it is exact LRU. */
+  private leastOfAll(aByte: boolean): number {
+    const { dense } = this;
+    let victim = dense[0];
+    let least = this.worthOf(victim, aByte);
+    for (let place = 1; place < this.residents; place++) {
+      const slot = dense[place];
+      const worth = this.worthOf(slot, aByte);
+      if (worth < least || (worth === least && this.ageOf(slot) > this.ageOf(victim))) {
+        least = worth;
+        victim = slot;
+      }
+    }
+    return victim;
+  }
+
+  /** Each lane keeps the least of the random entries that it has seen, while it is resident; the least of all lanes goes. */
+  private leastOfLanes(aByte: boolean): number {
+    const { dense, residents, lanes, placeOf } = this;
+    let victim = lanes[0];
+    let least = Infinity;
+    for (let lane = 0; lane < LANES; lane++) {
+      // Numerical Recipes' generator: its high bits are random enough to choose candidates.
+      this.random = (Math.imul(this.random, 1_664_525) + 1_013_904_223) >>> 0;
+      let slot = dense[Math.floor((this.random / 2 ** 32) * residents)];
+      let worth = this.worthOf(slot, aByte);
+      const kept = lanes[lane];
+      if (placeOf[kept] >= 0 && kept !== slot) {
+        const keptWorth = this.worthOf(kept, aByte);
+        if (keptWorth < worth || (keptWorth === worth && this.ageOf(kept) > this.ageOf(slot))) {
+          slot = kept;
+          worth = keptWorth;
+        }
+      }
+      lanes[lane] = slot;
+      if (worth < least || (worth === least && this.ageOf(slot) > this.ageOf(victim))) {
+        least = worth;
+        victim = slot;
+      }
+    }
+    return victim;
+  }
+
   /** The first eviction: how many entries there is room for is known from here on. */
   private measure(): void {
     this.full = true;
@@ -150,14 +174,18 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.curves.fit(this.residents);
   }
 
+  /** What was removed meanwhile is passed over, and what was hit again beyond those that wait. */
   private lookAtHits(): void {
-    const count = this.pendingCount;
-    this.pendingCount = 0;
-    for (let at = 0; at < count; at++) {
-      const slot = this.pending[at];
-      // What was removed meanwhile is passed over.
-      if (this.placeOf[slot] >= 0) this.use(slot, this.now - this.lastUse[slot]);
+    const { pending, pendingHits, placeOf, lastUse } = this;
+    const first = this.now;
+    this.pendingHits = 0;
+    for (let nth = Math.min(pendingHits, MAX_PENDING_HITS), at = 0; at < nth; at++) {
+      const slot = pending[at];
+      this.now = (first + at) >>> 0;
+      const gap = (this.now - lastUse[slot]) >>> 0;
+      if (placeOf[slot] >= 0 && gap < 2 ** 31) this.use(slot, gap);
     }
+    this.now = (first + pendingHits) >>> 0;
   }
 
   private use(slot: number, gap: number): void {
@@ -165,12 +193,16 @@ export class AdaptivePolicy implements EvictionPolicy {
     const gapClass = GAP_CLASSES - 1 + ((octaveOf(gap) - this.entriesOctave) >> 1);
     this.uses[slot] = uses;
     this.classOf[slot] = uses === 1 ? 0 : 1 + (USES_CLASS[uses] - 1) * GAP_CLASSES + Math.max(0, Math.min(GAP_CLASSES - 1, gapClass));
-    this.lastUse[slot] = this.now++;
+    this.lastUse[slot] = this.now;
     this.curves.used(this.hashes[slot], this.classOf[slot], this.now);
   }
 
+  private ageOf(slot: number): number {
+    return (this.now - this.lastUse[slot]) >>> 0;
+  }
+
   private worthOf(slot: number, aByte: boolean): number {
-    const worth = this.curves.worthOf(this.classOf[slot], this.now - this.lastUse[slot]);
+    const worth = this.curves.worthOf(this.classOf[slot], this.ageOf(slot));
     return aByte ? worth / this.sizes[slot] : worth;
   }
 }

@@ -17,8 +17,12 @@ const BINS = 120;
 const WAYS = 8;
 const NO_CLASS = 255;
 const SAMPLE_BYTES = 10;
+/** Room in the sample: a small cache has as much as it wants, a large one as much as walking it may cost. */
 const MIN_SAMPLE = 1_024;
+const SMALL_SAMPLE = 16_384;
 const MAX_SAMPLE = 32_768;
+const ROOM_AN_ENTRY = 16;
+const LARGE_ROOM_AN_ENTRY = 3;
 /** The sample follows so many keys for each entry of the cache, or all, if they fit. */
 const KEYS_AN_ENTRY = 8;
 /** Odd, so that it is a permutation: the bits that choose the sample are not those that choose a bucket. */
@@ -35,7 +39,13 @@ const CARRY = 0.85;
 /** Requests after which observations weigh 1/e: for each entry of the cache, and at the least. */
 const MEMORY_AN_ENTRY = 5;
 const MIN_MEMORY = 20_000;
-const FIRST_REFRESH = 64;
+/** Curves are drawn anew after so many requests, or a quarter of as many as there are entries. */
+const MIN_REFRESH = 2_048;
+/** Requests until the curves are drawn for the first time; then twice as many, and so on. */
+const FIRST_INTERVAL = 64;
+const FULL_WALKS = 24;
+/** Of the sample, how many are looked at for each request after that. */
+const WALK_A_REQUEST = 2;
 
 /** First age of each bin. */
 const START = Float64Array.from({ length: BINS + 1 }, (_, bin) => (bin < 8 ? bin : 2 ** ((bin >> 2) + 1) + (bin & 3) * 2 ** ((bin >> 2) - 1)));
@@ -61,7 +71,10 @@ export class ReuseCurves {
   private sampleBelow = 0;
   private refreshEvery = 0;
   private fading = 1;
-  private refreshAt = FIRST_REFRESH;
+  private interval = FIRST_INTERVAL;
+  private requestsLeft = FIRST_INTERVAL;
+  private walks = 0;
+  private walked = 0;
   /** Stack of `refresh`: stretches of bins, each better than what comes after it. */
   private readonly stretch = { hits: new Float64Array(BINS), requests: new Float64Array(BINS), survive: new Float64Array(BINS) };
 
@@ -70,7 +83,8 @@ export class ReuseCurves {
     this.begun = new Float64Array(classes * BINS);
     this.hits = new Float64Array(classes * BINS);
     this.worth = new Float32Array(classes * BINS);
-    const sample = 2 ** Math.ceil(Math.log2(Math.max(MIN_SAMPLE, Math.min(MAX_SAMPLE, 2 * KEYS_AN_ENTRY * entries))));
+    const room = Math.min(ROOM_AN_ENTRY * entries, Math.max(SMALL_SAMPLE, LARGE_ROOM_AN_ENTRY * entries), MAX_SAMPLE);
+    const sample = 2 ** Math.ceil(Math.log2(Math.max(MIN_SAMPLE, room)));
     this.hashes = new Uint32Array(sample);
     this.lastUse = new Uint32Array(sample);
     this.classOf = new Uint8Array(sample);
@@ -84,7 +98,7 @@ export class ReuseCurves {
   fit(entries: number): void {
     const sample = this.hashes.length;
     this.sampleBelow = Math.min(1, (0.8 * sample) / (KEYS_AN_ENTRY * entries)) * 2 ** 32;
-    this.refreshEvery = Math.ceil(Math.max(sample / 16, entries / 4));
+    this.refreshEvery = Math.ceil(Math.max(MIN_REFRESH, entries / 4));
     this.fading = Math.exp(-this.refreshEvery / Math.max(MEMORY_AN_ENTRY * entries, MIN_MEMORY));
   }
 
@@ -97,22 +111,39 @@ export class ReuseCurves {
     return this.worth[entryClass * BINS + binOf(age)];
   }
 
-  /** The request at `now` was for `hash`, which is of this class from here on. */
+  /** The request at `now`, a count that wraps at 2^32, was for `hash`, which is of this class from here on. */
   used(hash: number, entryClass: number, now: number): void {
     if (Math.imul(hash, SAMPLE_FACTOR) >>> 0 < this.sampleBelow) this.observe(hash, entryClass, now);
-    if (now < this.refreshAt) return;
-    for (let at = 0; at < this.classOf.length; at++) if (this.classOf[at] !== NO_CLASS) this.reach(at, now);
+    if (--this.requestsLeft > 0) return;
+    this.walk(now);
     this.refresh();
     this.fade();
-    this.refreshAt = now + Math.min(this.refreshEvery, now);
+    this.interval = Math.min(this.refreshEvery, this.interval * 2);
+    this.requestsLeft = this.interval;
   }
 
   clear(): void {
     this.begun.fill(0);
     this.hits.fill(0);
     this.classOf.fill(NO_CLASS);
-    this.refreshAt = FIRST_REFRESH;
+    this.walks = 0;
+    this.walked = 0;
+    this.interval = FIRST_INTERVAL;
+    this.requestsLeft = FIRST_INTERVAL;
     this.refresh();
+  }
+
+  /** Who is not used again is counted by walking the sample: all of it as long as little is known, and in turn later. */
+  private walk(now: number): void {
+    const { classOf } = this;
+    const sample = classOf.length;
+    this.walks++;
+    let at = this.walked;
+    for (let left = this.walks < FULL_WALKS ? sample : Math.min(sample, WALK_A_REQUEST * this.interval); left > 0; left--) {
+      if (classOf[at] !== NO_CLASS) this.reach(at, now);
+      at = at + 1 === sample ? 0 : at + 1;
+    }
+    this.walked = at;
   }
 
   private observe(hash: number, entryClass: number, now: number): void {
@@ -125,7 +156,7 @@ export class ReuseCurves {
         this.hits[classOf[at] * BINS + this.reach(at, now)]++;
         break;
       }
-      if (classOf[place] !== NO_CLASS && (classOf[at] === NO_CLASS || lastUse[at] < lastUse[place])) place = at;
+      if (classOf[place] !== NO_CLASS && (classOf[at] === NO_CLASS || (now - lastUse[at]) >>> 0 > (now - lastUse[place]) >>> 0)) place = at;
     }
     hashes[place] = hash;
     lastUse[place] = now;
@@ -135,7 +166,7 @@ export class ReuseCurves {
 
   /** Counts the bins that the entry has come to since the last time. @returns the last of them */
   private reach(at: number, now: number): number {
-    const bin = binOf(now - this.lastUse[at]);
+    const bin = binOf((now - this.lastUse[at]) >>> 0);
     const base = this.classOf[at] * BINS;
     for (let passed = this.reached[at] + 1; passed <= bin; passed++) this.begun[base + passed]++;
     this.reached[at] = bin;

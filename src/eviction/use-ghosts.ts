@@ -10,13 +10,14 @@ export class UseGhosts {
   gap = 0;
   private readonly entries: Uint32Array;
   private readonly bucketMask: number;
-  private readonly tick: number;
+  private readonly tickShift: number;
 
-  constructor(capacity: number, tick: number) {
+  /** Last uses are known to 2^tickShift requests. */
+  constructor(capacity: number, tickShift: number) {
     const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, (capacity * 1.25) / WAYS)));
     this.entries = new Uint32Array(buckets * WAYS);
     this.bucketMask = buckets - 1;
-    this.tick = tick;
+    this.tickShift = tickShift;
   }
 
   get bytes(): number {
@@ -31,7 +32,7 @@ export class UseGhosts {
       const entry = entries[at];
       if (entry === 0 || entry >>> 20 !== hash >>> 20) continue;
       entries[at] = 0;
-      this.gap = this.age(entry, now) * this.tick;
+      this.gap = this.age(entry, now) * 2 ** this.tickShift;
       return (entry >>> 16) & 15;
     }
     this.gap = 0;
@@ -54,7 +55,7 @@ export class UseGhosts {
         place = at;
       }
     }
-    entries[place] = (((hash >>> 20) << 20) | (uses << 16) | (Math.floor(lastUse / this.tick) & 0xffff)) >>> 0;
+    entries[place] = (((hash >>> 20) << 20) | (uses << 16) | ((lastUse >>> this.tickShift) & 0xffff)) >>> 0;
   }
 
   clear(): void {
@@ -62,6 +63,6 @@ export class UseGhosts {
   }
 
   private age(entry: number, now: number): number {
-    return (Math.floor(now / this.tick) - entry) & 0xffff;
+    return ((now >>> this.tickShift) - entry) & 0xffff;
   }
 }

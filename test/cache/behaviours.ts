@@ -64,7 +64,7 @@ export function behaviours(name: string, freshL2: () => L2OptionsInput | Promise
     });
 
     test('LRU eviction', async () => {
-      const cache = await open({ l1: { maxProfiles: 3 } });
+      const cache = await open({ l1: { maxProfiles: 3, eviction: 'lru' } });
       for (const wallet of ['a', 'b', 'c']) await cache.updateProfile(wallet, { wallet });
       cache.getProfileSync('a');
       await cache.updateProfile('d', { wallet: 'd' });

@@ -67,7 +67,7 @@ describe('curves', () => {
 
 describe('ghosts', () => {
   test('tell uses and gap, once, to one tick', () => {
-    const ghosts = new UseGhosts(100, 4);
+    const ghosts = new UseGhosts(100, 2);
     ghosts.add(hashOfId(1), 7, 1_000, 1_100);
     expect(ghosts.take(hashOfId(2), 1_500)).toBe(0);
     expect(ghosts.gap).toBe(0);
@@ -77,7 +77,7 @@ describe('ghosts', () => {
   });
 
   test('keep the newest, and take few strangers for known', () => {
-    const ghosts = new UseGhosts(10_000, 1);
+    const ghosts = new UseGhosts(10_000, 0);
     for (let id = 0; id < 60_000; id++) ghosts.add(hashOfId(id), 1, id, id);
     let known = 0;
     let strangers = 0;
@@ -142,7 +142,13 @@ test('where bytes are the bound, a size told later counts', () => {
   expect(victim).toBe(19);
 });
 
-test('hits beyond what waits are looked at all the same', () => {
+test('the count of requests wraps without a trace', () => {
+  const trace = zipfTrace(3_000, 20_000, 0.9, 6);
+  const missesFrom = (now: number) => replay(trace, (slots) => new AdaptivePolicy(slots, now), { entries: 300 }).misses;
+  expect(missesFrom(2 ** 32 - 8_192)).toBe(missesFrom(0));
+});
+
+test('hits beyond what waits count as last uses', () => {
   const policy = new AdaptivePolicy(8);
   for (let slot = 0; slot < 8; slot++) policy.inserted(slot, hashOfId(slot), 1);
   for (let round = 0; round < 1_000; round++) for (let slot = 0; slot < 8; slot++) if (slot !== 3) policy.touched(slot);
@@ -162,4 +168,10 @@ test.skipIf(!existsSync(trace))('a real trace (PROFILECACHE_DATA: lirs-multi3): 
   const lru = replay(read, POLICIES.lru, { entries: 375 }).misses;
   const best = optimum(read, nextUses(read), { entries: 375 }).misses;
   expect((lru - replay(read, POLICIES.adaptive, { entries: 375 }).misses) / (lru - best)).toBeGreaterThan(0.5);
+});
+
+test('a small cache is exact LRU until something is learnt', () => {
+  const keys = Array.from({ length: 60 }, (_, at) => (at * at) % 41);
+  const trace = traceOf(keys);
+  for (const entries of [3, 7, 12]) expect(replay(trace, POLICIES.adaptive, { entries }).misses).toBe(replay(trace, POLICIES.lru, { entries }).misses);
 });

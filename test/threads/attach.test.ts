@@ -191,7 +191,7 @@ describe('attached threads', () => {
   });
 
   test('hits of other threads count in the owner\'s LRU order', async () => {
-    const cache = await openCache({ l2: 'none:', l1: { maxProfiles: 3 } });
+    const cache = await openCache({ l2: 'none:', l1: { maxProfiles: 3, eviction: 'lru' } });
     for (const wallet of ['a', 'b', 'c']) await cache.updateProfile(wallet, { wallet });
     const thread = attach(cache);
     await thread.call('getProfileSync', 'a');
