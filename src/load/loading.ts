@@ -297,6 +297,8 @@ export class Loading {
         throw turn.error;
       }
       if (turn.kind === 'resting') {
+        // Gone since the turn was asked for: then nobody rests.
+        if (!thread.hasStale(wallet, policy.graceMs)) continue;
         thread.row.count(COUNTER.loadsSpared);
         // Told of when it happened.
         this.told.add(turn.error);

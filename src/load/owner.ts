@@ -99,7 +99,7 @@ export class Owner implements Backend {
     );
     this.reads = client && new ReadPath({ source: client, l1, codec: thread.codec, structures: structures as StructureSync, versions, breaker: this.breaker as Breaker, row: thread.row, onError });
     this.writes = new WritePath({
-      sink: client, l1, structures, versions, breaker: this.breaker, clock, row: thread.row, timeoutMs: parts.timeoutMs,
+      sink: client, l1, structures, versions, breaker: this.breaker, clock, row: thread.row, timeoutMs: parts.timeoutMs, graceMs: parts.graceMs,
       outgoing: this.outgoing, maxQueuedWrites: parts.maxQueuedWrites, onError,
     });
     this.revalidation = this.reads && new Revalidation({ reads: this.reads, l1, row: thread.row, nowMs: () => clock.monotonicMs(), isDown: () => this.breaker?.open === true });

@@ -79,6 +79,7 @@ export class WritePath {
   private readonly timeoutMs: number;
   /** Undefined: this process tells nobody. */
   private readonly outgoing: Outgoing | undefined;
+  private readonly graceMs: number;
   private readonly onError: (error: ProfileCacheError) => void;
   private batch: WriteGroup[] = [];
   private readonly repairing = new Set<string>();
@@ -88,7 +89,7 @@ export class WritePath {
 
   constructor(parts: {
     sink: RecordSink | undefined; l1: L1Owner; structures: StructureSync | undefined; versions: VersionClock; breaker: Breaker | undefined; clock: Clock; row: ThreadRow;
-    timeoutMs: number; outgoing: Outgoing | undefined; maxQueuedWrites: number; onError: (error: ProfileCacheError) => void;
+    timeoutMs: number; graceMs: number; outgoing: Outgoing | undefined; maxQueuedWrites: number; onError: (error: ProfileCacheError) => void;
   }) {
     this.sink = parts.sink;
     this.l1 = parts.l1;
@@ -99,6 +100,7 @@ export class WritePath {
     this.row = parts.row;
     this.timeoutMs = parts.timeoutMs;
     this.outgoing = parts.outgoing;
+    this.graceMs = parts.graceMs;
     this.onError = parts.onError;
     this.queue = new WriteQueue(parts.maxQueuedWrites);
   }
@@ -208,7 +210,8 @@ export class WritePath {
 
   private async replayOne(write: PendingWrite): Promise<boolean> {
     if (write.sending === true) return false;
-    if (write.expiresAtMs <= this.clock.monotonicMs()) {
+    // In its grace it is still better than what L2 may have in its grace.
+    if (write.expiresAtMs + this.graceMs <= this.clock.monotonicMs()) {
       this.settle(write);
       return true;
     }
@@ -375,7 +378,8 @@ export class WritePath {
     const { raw, schemaId } = write.record as { raw: Uint8Array; schemaId: number };
     return {
       wallet: write.wallet, raw, schemaId, version: write.version,
-      ttlMs: Math.max(1, write.expiresAtMs - this.clock.monotonicMs()),
+      // Negative in its grace; a record lives `graceMs` longer.
+      ttlMs: Math.max(1 - this.graceMs, write.expiresAtMs - this.clock.monotonicMs()),
       event: this.eventText(write, seqs, i),
     };
   }

@@ -258,6 +258,61 @@ export const MUTANTS: Mutant[] = [
     },
   },
   {
+    name: 'what has expired is left where it is when its wallet changes',
+    weather: 'profiles that expire',
+    sabotage: ({ l1, thread }) => {
+      const drop = l1.dropUnversioned.bind(l1);
+      l1.dropUnversioned = (wallet) => {
+        if (!thread.hasStale(wallet, Infinity)) return drop(wallet);
+        l1.floors.fence(wallet);
+        l1.memory.forget(wallet);
+      };
+    },
+  },
+  {
+    name: 'what has expired is promoted whatever this process knows',
+    weather: 'profiles that expire',
+    sabotage: ({ l1, floors }) => {
+      const promote: L1Owner['promote'] = l1.promote.bind(l1);
+      floors.voided = () => false;
+      l1.promote = (record, token) => (record.ttlMs > 0 ? promote(record, token) : withoutFloors(floors, () => promote(record, token)));
+    },
+  },
+  {
+    name: 'every reader is given what has expired',
+    weather: 'profiles that expire',
+    sabotage: ({ thread }) => {
+      const inner = thread as unknown as { read(wallet: string, nowMs: number): string };
+      const read = inner.read.bind(thread);
+      inner.read = (wallet) => read(wallet, 0);
+    },
+  },
+  {
+    name: 'a refresh is stamped when it ends, not when it begins',
+    weather: 'profiles that expire',
+    sabotage: (node) => {
+      const { writes } = inside(node);
+      const update = writes.update.bind(writes);
+      writes.update = (one) => update(one.version === undefined ? one : { ...one, version: node.versions.next() });
+    },
+  },
+  {
+    name: 'that a wallet has no profile is remembered although it changed while that was found out',
+    weather: 'loads that find nothing',
+    sabotage: ({ l1: { memory } }) => {
+      const end = memory.end.bind(memory);
+      memory.end = (wallet, version, found) => {
+        if (found !== undefined) memory.begin(wallet, version);
+        end(wallet, version, found);
+      };
+    },
+  },
+  {
+    name: 'that a wallet has no profile is remembered whatever happens to it',
+    weather: 'loads that find nothing',
+    sabotage: ({ l1: { memory } }) => void (memory.forget = () => {}),
+  },
+  {
     name: 'clear raises no floor',
     weather: 'everything is cleared',
     sabotage: ({ l1 }) => void (l1.clear = () => l1.writer.clear()),

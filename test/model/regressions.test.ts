@@ -129,7 +129,7 @@ describe('a calendar ahead of ours', () => {
 test('3: a load that had to be queued is not stamped anew: the update that came meanwhile stays', async () => {
   const s = set({ fates: ['ok', 'ok', 'ok', 'request-lost'] });
   s.hold(/n0 hears/);
-  await s.finish(s.history.load(0, s.cache(0), 'A', false));
+  await s.finish(s.history.load(0, s.cache(0), 'A', 'brings'));
   await s.finish(s.history.update(1, s.cache(1), 'A'));
   // Replayed before the event of the update is heard.
   await s.take(/n0 set A/);
@@ -156,9 +156,9 @@ describe('loads', () => {
   test('10: a load that was joined fails while the joining one still loads: no rejection without a catch', async () => {
     const s = set();
     s.hold(/loader/);
-    void s.history.load(0, s.cache(0), 'A', true);
+    void s.history.load(0, s.cache(0), 'A', 'fails');
     await s.runBut(/loader/);
-    const many = s.history.loadMany(0, s.cache(0), ['A', 'B'], false);
+    const many = s.history.loadMany(0, s.cache(0), ['A', 'B'], 'brings');
     await s.runBut(/loader/);
     await s.take(/loader A/);
     s.hold(/never/);
@@ -169,10 +169,10 @@ describe('loads', () => {
   test('2: who asks after an invalidation does not get the load that began before it', async () => {
     const s = set();
     s.hold(/loader A returns #1/);
-    void s.history.load(0, s.cache(0), 'A', false);
+    void s.history.load(0, s.cache(0), 'A', 'brings');
     await s.runBut(/loader A returns #1/);
     await s.finish(s.history.invalidate(0, s.cache(0), 'A'));
-    void s.history.load(0, s.cache(0), 'A', false);
+    void s.history.load(0, s.cache(0), 'A', 'brings');
     await s.runBut(/loader A returns #1/);
     await s.rest();
     expect(s.last().seen).toBe(2);
@@ -238,7 +238,7 @@ test('2: a clear that fails calls off no invalidation that waits in the queue', 
 test('a wallet is let go when a newer write has settled the one that waited', async () => {
   const s = set({ fates: ['reply-lost'] });
   await s.finish(s.history.invalidate(0, s.cache(0), 'A'));
-  await s.finish(s.history.load(0, s.cache(0), 'A', false));
+  await s.finish(s.history.load(0, s.cache(0), 'A', 'brings'));
   expect(await s.answers()).toEqual([1, 1]);
   s.world.nodes[0].l1.writer.remove(s.world.nodes[0].thread.key.set('A'));
   expect(await s.answers()).toEqual([1, 1]);

@@ -2,6 +2,7 @@
  * What the callers of a simulated world did and saw, and what that may have been. The promises are those of DESIGN.md, section 4, and
  * native-notes/coherence.md; a breach is told in one sentence that begins with the number of its promise.
  */
+import { ProfileCacheError } from '../../src/errors.ts';
 import type { Numbered, World, WorldNode } from './world.ts';
 import { idOf } from './world.ts';
 import type { ProfileCache } from '../../src/profile-cache.ts';
@@ -23,7 +24,12 @@ export interface Deed {
   seen?: number;
   l2?: string;
   error?: unknown;
+  /** `seen` is a load that found that there is no profile. */
+  absent?: boolean;
+  beginMs: number;
 }
+
+export type LoaderActs = 'brings' | 'fails' | 'absent';
 
 export interface LoaderCall {
   id: number;
@@ -83,7 +89,7 @@ export class History {
   /** Takes effect at once. */
   foreign(wallet: string): void {
     const id = ++this.lastId;
-    this.deeds.push({ act: 'foreign', node: -1, attached: false, wallet, id, begin: ++this.moment, end: ++this.moment, l2: 'stored' });
+    this.deeds.push({ act: 'foreign', node: -1, attached: false, wallet, id, beginMs: this.world.time.nowMs, begin: ++this.moment, end: ++this.moment, l2: 'stored' });
     this.world.stamps.set(id, [this.world.l2.writeForeign(wallet, this.world.foreignStamps.next(), new Uint8Array([0x81, 0xa1, 0x69, id]))]);
   }
 
@@ -91,16 +97,16 @@ export class History {
     return this.watch({ act: 'clear', node, wallet: '', ...this.by(cache) }, async () => cache.clear());
   }
 
-  load(node: number, cache: ProfileCache<Numbered>, wallet: string, fails: boolean): Promise<void> {
+  load(node: number, cache: ProfileCache<Numbered>, wallet: string, acts: LoaderActs): Promise<void> {
     return this.watch({ act: 'load', node, wallet, ...this.by(cache) }, async (deed) => {
-      deed.seen = (await cache.getOrLoad(wallet, () => this.loader(deed, wallet, fails))).i;
+      deed.seen = (await cache.getOrLoad(wallet, () => this.loader(deed, wallet, acts))).i;
     });
   }
 
-  async loadMany(node: number, cache: ProfileCache<Numbered>, wallets: string[], fails: boolean): Promise<void> {
+  async loadMany(node: number, cache: ProfileCache<Numbered>, wallets: string[], acts: LoaderActs): Promise<void> {
     const deeds = new Map<string, Deed>();
     const loaded = Promise.resolve().then(() => cache.getOrLoadMany(wallets, async (missing) => {
-      const all = missing.map(async (wallet) => [wallet, await this.loader(deeds.get(wallet) as Deed, wallet, fails)] as const);
+      const all = missing.map(async (wallet) => [wallet, await this.loader(deeds.get(wallet) as Deed, wallet, acts)] as const);
       // As one request for many would be: it ends when all is over.
       await Promise.allSettled(all);
       for (const call of this.loaders) if (missing.some((wallet) => deeds.get(wallet)?.id === call.id)) call.end = ++this.moment;
@@ -116,24 +122,27 @@ export class History {
     return { attached: this.attachedCaches.has(cache) };
   }
 
-  private async loader(deed: Deed, wallet: string, fails: boolean): Promise<Numbered> {
+  private async loader(deed: Deed, wallet: string, acts: LoaderActs): Promise<Numbered> {
     const call: LoaderCall = { id: ++this.lastId, node: deed.node, attached: deed.attached, wallet, begin: ++this.moment };
     deed.id = call.id;
     this.loaders.push(call);
     await this.world.order.wait(`n${deed.node} loader ${wallet} returns #${call.id}`);
     call.end = ++this.moment;
-    if (!fails) return { i: call.id };
+    if (acts === 'brings') return { i: call.id };
     call.failed = true;
+    if (acts === 'absent') throw new ProfileCacheError('ERR_NOT_FOUND', `absent ${call.id}`);
     throw new Error(`loader ${call.id}`);
   }
 
-  private async watch(of: Omit<Deed, 'begin'>, work: (deed: Deed) => Promise<void>): Promise<void> {
-    const deed: Deed = { ...of, begin: ++this.moment };
+  private async watch(of: Omit<Deed, 'begin' | 'beginMs'>, work: (deed: Deed) => Promise<void>): Promise<void> {
+    const deed: Deed = { ...of, begin: ++this.moment, beginMs: this.world.time.nowMs };
     this.deeds.push(deed);
     try {
       await work(deed);
     } catch (error) {
-      deed.error = error;
+      const absence = error instanceof ProfileCacheError && error.code === 'ERR_NOT_FOUND' ? /^absent (\d+)$/.exec(error.message) : null;
+      if (absence === null) deed.error = error;
+      else Object.assign(deed, { seen: Number(absence[1]), absent: true });
     }
     deed.end = ++this.moment;
   }
@@ -150,6 +159,10 @@ export interface Verdict {
   l2Keeps: boolean;
 }
 
+/** A run of quick hits may share a reading of the clock (src/load/hit-clock.ts). */
+const QUICK_RUN_MS = 0.6;
+/** L1 keeps deadlines in whole milliseconds, rounded down. */
+const L1_ROUNDING_MS = 1;
 const READS: readonly Act[] = ['get', 'bulk', 'load', 'load-many'];
 
 /** The promises about what callers saw. */
@@ -171,6 +184,8 @@ export function judge(history: History, world: World, given: Verdict): string[] 
       breaches.push(`1: ${show(read)} saw what nobody wrote there`);
       continue;
     }
+    const expiredMs = read.beginMs - (world.expiries.get(value.id) ?? Infinity);
+    if (expiredMs > QUICK_RUN_MS && (read.act === 'get' || read.act === 'bulk')) breaches.push(`1: ${show(read)} saw what had expired ${expiredMs} ms before`);
     for (const newer of finished) {
       if (newer.node !== read.node || newer.end >= read.begin || !changes(newer, read.wallet) || newer.id === read.seen) continue;
       if (isOlder(value, newer, given)) breaches.push(`2: ${show(read)} began after ${show(newer)}, and saw the older #${value.id} (${value.kind})`);
@@ -191,7 +206,12 @@ export function judgeRest(world: World, answers: { node: WorldNode; wallet: stri
   const breaches: string[] = [];
   for (const { node, wallet, seen } of answers) {
     const row = world.l2.row(wallet);
-    const stored = row?.raw === undefined ? 0 : idOf(row.raw);
+    const held = row?.raw === undefined ? 0 : idOf(row.raw);
+    const expired = row !== undefined && row.expiresAtMs <= world.time.nowMs + L1_ROUNDING_MS;
+    if (expired && (seen === 0 || seen === held)) continue;
+    const stored = expired ? 0 : held;
+    // It has expired since it was read.
+    if (stored === 0 && (world.expiries.get(seen) ?? Infinity) <= world.time.nowMs + L1_ROUNDING_MS) continue;
     const refused = row !== undefined && row.version < node.floors.of(wallet);
     if (seen === stored || (seen === 0 && refused && clearedAfter(history))) continue;
     if (!given.l2Keeps && (seen === 0 || stampOf(world, seen) > (row?.version ?? 0))) continue;
@@ -209,8 +229,21 @@ export function judgeRest(world: World, answers: { node: WorldNode; wallet: stri
       breaches.push(`3: at rest ${wallet} holds #${value.id} (${value.kind}), older than ${show(newer)}`);
     }
   }
+  if (given.l2Keeps) for (const node of world.nodes) for (const wallet of new Set(answers.map((answer) => answer.wallet))) judgeStale(node, wallet, made, history, given, breaches);
   for (const node of world.nodes) for (const [what, size] of node.leftovers()) if (size !== 0) breaches.push(`5: ${node.name} is at rest with ${size} ${what}`);
   return breaches;
+}
+
+/** What getOrLoad could still serve when all is quiet is older than nothing that its process was told. */
+function judgeStale(node: WorldNode, wallet: string, made: Map<number, Maker>, history: History, given: Verdict, breaches: string[]): void {
+  const stale = node.thread.stale(wallet, Infinity);
+  const value = stale && made.get((stale.profile as Numbered).i);
+  if (value === undefined) return;
+  for (const newer of history.deeds) {
+    if (!changes(newer, wallet) || newer.id === value.id || newer.error !== undefined || !isOlder(value, newer, given)) continue;
+    if (newer.l2 === 'queued' && newer.node !== value.node && !given.clocksAgree) continue;
+    breaches.push(`2: at rest ${node.name} would serve the expired #${value.id} for ${wallet}, older than ${show(newer)}`);
+  }
 }
 
 interface Maker {
@@ -251,7 +284,8 @@ function judgeError(deed: Deed, loaders: LoaderCall[], breaches: string[]): void
   const loader = /^loader (\d+)$/.exec(text);
   if (loader !== null && (deed.act === 'load' || deed.act === 'load-many')) {
     const call = loaders.find(({ id }) => id === Number(loader[1]));
-    if (call !== undefined && (call.attached || (call.end as number) >= deed.begin)) return;
+    // Between threads the news of its end travels: who asks meanwhile still joins.
+    if (call !== undefined && (call.attached || deed.attached || (call.end as number) >= deed.begin)) return;
     breaches.push(`10: ${show(deed)} failed with "${text}", which had failed before it began`);
     return;
   }
@@ -261,7 +295,7 @@ function judgeError(deed: Deed, loaders: LoaderCall[], breaches: string[]): void
 function judgeMonotonic(reads: (Deed & { end: number })[], world: World, breaches: string[]): void {
   for (const first of reads) for (const second of reads) {
     if (first.node !== second.node || first.wallet !== second.wallet || first.end >= second.begin || first.seen === second.seen) continue;
-    if (first.id === first.seen || second.id === second.seen) continue;
+    if (first.id === first.seen || second.id === second.seen || first.absent || second.absent) continue;
     const lowest = world.stamps.get(first.seen as number)?.[0] ?? 0;
     const highest = world.stamps.get(second.seen as number)?.at(-1) ?? 0;
     if (highest < lowest) breaches.push(`2: ${show(second)} went back behind ${show(first)}`);

@@ -1,5 +1,6 @@
 /** Plans of what the callers of a simulated world do, how they are made up, and how one is carried out. */
 import fc, { type Scheduler } from 'fast-check';
+import type { ProfileCacheOptions } from '../../src/options.ts';
 import type { ProfileCache } from '../../src/profile-cache.ts';
 import { History, judge, judgeRest, type Verdict } from './world-history.ts';
 import type { Fate, MessageFate } from './world-l2.ts';
@@ -7,9 +8,9 @@ import { scheduled } from './world-order.ts';
 import { World, type Numbered, type WorldNode } from './world.ts';
 
 export type Step =
-  | { do: 'get' | 'update' | 'invalidate' | 'evict' | 'foreign'; wallet: string }
+  | { do: 'get' | 'update' | 'invalidate' | 'evict' | 'foreign' | 'load-absent'; wallet: string }
   | { do: 'load'; wallet: string; fails: boolean }
-  | { do: 'bulk' | 'clear' | 'gap' | 'lag' | 'catch-up' | 'save' | 'failover' }
+  | { do: 'bulk' | 'clear' | 'gap' | 'lag' | 'catch-up' | 'save' | 'failover' | 'age' }
   | { do: 'load-many'; fails: boolean };
 
 export interface Caller {
@@ -31,6 +32,8 @@ export interface Plan {
   replyHops: number;
   lossy: boolean;
   messageFates: MessageFate[];
+  ttlSeconds: number | undefined;
+  load: ProfileCacheOptions['load'];
 }
 
 export interface Weather {
@@ -54,19 +57,24 @@ export interface Weather {
   maxMessageFates?: number;
   /** Of the runs of `npm test`: heartbeats take many steps. */
   share?: number;
+  /** Profiles expire when time passes (`age`). */
+  ttlSeconds?: number;
+  load?: ProfileCacheOptions['load'];
 }
 
 /** A lost message is noticed, and what L1 holds has been checked, after so long. */
 const NOTICED_MS = 2_500;
 
 const WALLETS = ['A', 'B'];
+/** Longer than the life of a profile in the weathers that have one, shorter than any deadline. */
+const AGE_MS = 4.5;
 
 export function plans(weather: Weather): fc.Arbitrary<Plan> {
   const wallet = fc.oneof({ weight: 4, arbitrary: fc.constant('A') }, { weight: weather.onlyA === true ? 0 : 1, arbitrary: fc.constant('B') });
   const stepOf = (act: Step['do']): fc.Arbitrary<Step> => {
     if (act === 'load') return fc.record({ do: fc.constant(act), wallet, fails: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }) });
     if (act === 'load-many') return fc.record({ do: fc.constant(act), fails: fc.boolean() });
-    if (act === 'get' || act === 'update' || act === 'invalidate' || act === 'evict' || act === 'foreign') return fc.record({ do: fc.constant(act), wallet });
+    if (act === 'get' || act === 'update' || act === 'invalidate' || act === 'evict' || act === 'foreign' || act === 'load-absent') return fc.record({ do: fc.constant(act), wallet });
     return fc.constant({ do: act });
   };
   const step = fc.oneof(...Object.entries(weather.acts).map(([act, weight]) => ({ weight, arbitrary: stepOf(act as Step['do']) })));
@@ -88,6 +96,8 @@ export function plans(weather: Weather): fc.Arbitrary<Plan> {
     replyHops: fc.constantFrom(...(weather.slowReplies ? [6] : [1, 1, 6])),
     lossy: fc.constant(weather.maxMessageFates !== undefined),
     messageFates: fc.array(fc.constantFrom<MessageFate>('ok', 'ok', 'lost', 'twice'), { maxLength: weather.maxMessageFates ?? 0 }),
+    ttlSeconds: fc.constant(weather.ttlSeconds),
+    load: fc.constant(weather.load),
   });
 }
 
@@ -150,9 +160,13 @@ function begin(world: World, history: History, node: number, home: WorldNode, ca
     case 'foreign':
       return void history.foreign(step.wallet);
     case 'load':
-      return history.load(node, cache, step.wallet, step.fails);
+      return history.load(node, cache, step.wallet, step.fails ? 'fails' : 'brings');
+    case 'load-absent':
+      return history.load(node, cache, step.wallet, 'absent');
+    case 'age':
+      return void world.time.pass(AGE_MS);
     case 'load-many':
-      return history.loadMany(node, cache, WALLETS, step.fails);
+      return history.loadMany(node, cache, WALLETS, step.fails ? 'fails' : 'brings');
     case 'bulk':
       return history.bulk(node, cache, WALLETS);
     case 'clear':

@@ -54,6 +54,13 @@ export class VirtualTime {
     this.nowMs += STEP_MS;
   }
 
+  /** Time passes while nothing happens but what is due. */
+  pass(ms: number): void {
+    while (this.due) this.fireNext();
+    this.nowMs += ms;
+    while (this.due) this.fireNext();
+  }
+
   /** A timer's time has come. */
   get due(): boolean {
     return this.timers.length > 0 && this.timers[0].atMs <= this.nowMs;

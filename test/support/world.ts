@@ -131,7 +131,7 @@ export class WorldNode {
       events: { updated: on('updated'), invalidated: on('invalidated'), l2Up: on('l2Up'), l2Down: on('l2Down'), channelGap: on('channelGap'), alert: on('alert'), error: on('error') } as unknown as OwnerEvents,
     });
     this.cache = this.makeCache(this.thread, this.owner, events);
-    watchStamps(this.l1, world.stamps);
+    watchStamps(this.l1, world);
     options.sabotage?.(this);
     void this.owner.listen();
   }
@@ -187,6 +187,8 @@ export class World {
   readonly nodes: WorldNode[] = [];
   /** Version stamps of each write, in the order given. */
   readonly stamps = new Map<number, number[]>();
+  /** When each write expires, on the clock of the world. */
+  readonly expiries = new Map<number, number>();
   readonly uncaught: unknown[] = [];
   /** Of a publisher that knows nothing of ours. */
   readonly foreignStamps = new VersionClock(() => WALL_START_MS + this.time.nowMs);
@@ -272,8 +274,11 @@ export class World {
     if (!this.time.due && this.order.pending() > 0 && ++this.sinceClock < this.hurry) return;
     this.sinceClock = 0;
     this.clockWaits = true;
+    const { due } = this.time;
     void this.order.wait('clock').then(() => {
       this.clockWaits = false;
+      // Time has passed meanwhile, and what was due has been fired.
+      if (due && !this.time.due) return;
       this.time.fireNext();
     });
   }
@@ -288,13 +293,16 @@ function makeHome(maxProfiles: number): Home {
   };
 }
 
-function watchStamps(l1: L1Owner, stamps: Map<number, number[]>): void {
+function watchStamps(l1: L1Owner, { stamps, expiries, time }: World): void {
   const store = l1.store.bind(l1);
   l1.store = (record) => {
     const id = idOf(record.raw);
     const given = stamps.get(id);
-    if (given === undefined) stamps.set(id, [record.version]);
-    else if (given.at(-1) !== record.version) given.push(record.version);
+    if (given === undefined) {
+      stamps.set(id, [record.version]);
+      expiries.set(id, time.nowMs + record.ttlMs);
+    }
+    if (given !== undefined && given.at(-1) !== record.version) given.push(record.version);
     return store(record);
   };
 }
