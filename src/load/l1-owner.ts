@@ -79,12 +79,14 @@ export class L1Owner {
     return 'refused';
   }
 
-  /** L2 holds nothing of the wallet, by a read begun with `token`; `floor` is the version of its tombstone, 0 without one. */
+  /** L2 holds nothing of the wallet, by a read begun with `token`; `floor` is the version of its tombstone, or of a record that has expired; 0 without one. */
   absent(wallet: string, token: number, floor: number): void {
     if (floor === 0 && !this.doubting && !this.unchecked.has(wallet)) return;
     if (this.floors.isHeld(wallet) || this.floors.voided(wallet, token)) return;
     const slot = this.writer.find(this.key.set(wallet));
     if (slot < 0) return;
+    // The same record, expired in L2: here it is in its grace, or about to be. (A tombstone that ties with a record is stamped anew.)
+    if (this.writer.versionOf(slot) === floor && !this.writer.isSuspect(slot)) return;
     if (floor > 0 && this.writer.versionOf(slot) > floor) this.compare(wallet, floor);
     else if (floor > 0 || this.writer.isSuspect(slot) || this.unchecked.delete(wallet)) this.writer.remove(this.key);
   }

@@ -270,15 +270,6 @@ export const MUTANTS: Mutant[] = [
     },
   },
   {
-    name: 'what has expired is promoted whatever this process knows',
-    weather: 'profiles that expire',
-    sabotage: ({ l1, floors }) => {
-      const promote: L1Owner['promote'] = l1.promote.bind(l1);
-      floors.voided = () => false;
-      l1.promote = (record, token) => (record.ttlMs > 0 ? promote(record, token) : withoutFloors(floors, () => promote(record, token)));
-    },
-  },
-  {
     name: 'every reader is given what has expired',
     weather: 'profiles that expire',
     sabotage: ({ thread }) => {
