@@ -284,7 +284,7 @@ export const MUTANTS: Mutant[] = [
     sabotage: (node) => {
       const { writes } = inside(node);
       const update = writes.update.bind(writes);
-      writes.update = (one) => update(one.version === undefined ? one : { ...one, version: node.versions.next() });
+      writes.update = (all) => update(all.map((one) => (one.version === undefined ? one : { ...one, version: node.versions.next() })));
     },
   },
   {
