@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { cursor } from '../../src/codec/cursor.ts';
-import { keyWork } from '../../src/codec/key-work.ts';
+import { hashOf, keyWork } from '../../src/codec/key-work.ts';
 import { ProfileWalk } from '../../src/codec/profile-walk.ts';
 import { ShapeIndex } from '../../src/codec/shape-index.ts';
 import { SCHEMA_INLINE, SCHEMA_PORTABLE, StructureTables } from '../../src/codec/structure-tables.ts';
@@ -85,8 +85,14 @@ describe('numbers in one chain', () => {
     expect(keyWork(Array.from({ length: 10_000 }, (_, i) => `w${i}`))).toBe(0);
     const chained = HOSTILE.find(({ name }) => name === 'a Set of numbers in one chain')!;
     expect(chained.refused).toBe(true);
-    expect(keyWork(Array.from({ length: 2_000 }, (_, i) => i + 0.5))).toBeGreaterThan(workAllowed(HOSTILE_BYTES));
-    expect(keyWork(Array.from({ length: 2_000 }, (_, i) => BigInt(i)))).toBeGreaterThan(workAllowed(HOSTILE_BYTES));
+    // Prices, times and amounts as they come.
+    expect(keyWork(Array.from({ length: 10_000 }, (_, i) => i + 0.5))).toBe(0);
+    expect(keyWork(Array.from({ length: 10_000 }, (_, i) => 1.7e12 + i * 60_000))).toBe(0);
+    expect(keyWork(Array.from({ length: 10_000 }, (_, i) => BigInt(i) * 1_000_000n))).toBe(0);
+    const fractions = Array.from({ length: 400_000 }, (_, i) => i + 0.5).filter((x) => (hashOf(x) & 1_023) === 7);
+    expect(keyWork(fractions)).toBeGreaterThan(fractions.length * 5);
+    // One number below 2^64 for all.
+    expect(keyWork(Array.from({ length: 2_000 }, (_, i) => BigInt(i) << 64n))).toBeGreaterThan(workAllowed(HOSTILE_BYTES));
   });
 });
 
