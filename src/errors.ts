@@ -18,7 +18,7 @@ export const ERROR_CODES = {
   ERR_L2_TIMEOUT: 'an L2 operation took longer than l2TimeoutMs',
   ERR_L2_UNAVAILABLE: 'L2 failed an operation, or is known to be down',
   ERR_L2_CORRUPT: 'bytes from L2 are damaged, foreign or hostile; they count as a miss',
-  ERR_L2_STORAGE: 'the embedded store cannot write (disk full, no permission, not a folder)',
+  ERR_L2_STORAGE: 'L2 cannot write (disk full, no permission, not a folder; Redis out of memory); reads go on',
   ERR_LOADER: 'the loader of getOrLoad returned what is no profile',
   ERR_LOAD_TIMEOUT: 'a load took longer than its time limit; it goes on without this caller',
   ERR_NOT_FOUND: 'the loader has no profile of this wallet; remembered for load.negativeTtlSeconds, or until the wallet changes',

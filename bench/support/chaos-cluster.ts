@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LocalCluster, LocalNodeStatus } from '../../src/l2/local-cluster.ts';
 import { built } from './built.ts';
 
-/** Nodes of their own: not those of the tests, the benchmarks or `profilecache cluster up`. */
-export const CHAOS_BASE_PORT = 23_479;
+/** Nodes of their own: not those of the tests, the benchmarks or `profilecache cluster up`. Low enough that the bus is below the ports that the kernel gives away. */
+export const CHAOS_BASE_PORT = 20_479;
 /** Of the cluster; nothing that is printed may hold it. */
 export const CHAOS_PASSWORD = 'correct-horse-51d0a7';
 /** Milliseconds of silence after which the nodes take one of them for dead: a failover takes this and a second more. */

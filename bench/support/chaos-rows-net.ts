@@ -1,4 +1,5 @@
 /** Rows in which the nodes live and the network between does not. */
+import { L2_TIMEOUT_MS } from './chaos-load.ts';
 import { makeChaosProfile } from './chaos-oracle.ts';
 import type { Act, Row } from './chaos-row.ts';
 import { atMost, check, underLoad } from './chaos-row.ts';
@@ -64,16 +65,16 @@ export const networkRows: Row[] = [
     }),
   },
   {
-    id: 'C6', fault: 'every answer 200 ms late, then 2 s late, 4 s each', on: 'proxies',
+    id: 'C6', fault: 'everything late by 1 x l2TimeoutMs, then by 10 x', on: 'proxies',
     run: (context) => underLoad(context, 'C6', { recoveryMs: 6_000 }, async (act) => {
       const { wait, load, checks, faultEnds } = act;
       const idleUs = await l1HitP99Us(act);
       const sinceMs = performance.now();
-      context.proxies!.delay(200);
+      context.proxies!.delay(L2_TIMEOUT_MS);
       const slowUs = await l1HitP99Us(act);
       await wait(2_500);
       const openMs = load.firstEvent('writer l2Down', sinceMs);
-      context.proxies!.delay(2_000);
+      context.proxies!.delay(10 * L2_TIMEOUT_MS);
       await wait(4_000);
       const health = await load.writer.health();
       context.proxies!.mend();

@@ -1,5 +1,6 @@
 /** Rows on our own threads, our own processes, our disk and our clock. */
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,7 @@ import { isWhole, makeChaosProfile } from './chaos-oracle.ts';
 import { atMost, check, underLoad, type Row, type RowOutcome } from './chaos-row.ts';
 import { seededRandom } from './profiles.ts';
 
-const KILLS = Number(process.env.PROFILECACHE_KILL_ROUNDS ?? 30);
+const KILLS = Number(process.env.PROFILECACHE_KILL_ROUNDS ?? 20);
 const KILL_WALLETS = 200;
 const THREAD_DEATHS = 10;
 const DISK_MB = 24;
@@ -94,7 +95,7 @@ async function diskFull(): Promise<RowOutcome> {
     for (let i = 0; i < 6_000; i++) {
       const wallet = `disk${i}`;
       const startMs = performance.now();
-      const result = await cache.updateProfile(wallet, { ...makeChaosProfile(wallet, 1), ballast: `${i}${'-random-'.repeat(40)}${Math.random()}`.repeat(10) }).catch(() => void failed++);
+      const result = await cache.updateProfile(wallet, { ...makeChaosProfile(wallet, 1), ballast: randomBytes(3_000).toString('base64') }).catch(() => void failed++);
       stallMs = Math.max(stallMs, performance.now() - startMs);
       operations++;
       if (result && result.l2 === 'stored') {
@@ -173,8 +174,9 @@ export const processRows: Row[] = [
           let slowestRefillMs = 0;
           for (let i = 0; i < THREAD_DEATHS; i++) {
             const victims = [...threads];
+            const ended = victims[i % victims.length].terminate();
+            await ended;
             const startMs = performance.now();
-            await victims[i % victims.length].terminate();
             while (threads.size < before && performance.now() - startMs < 5_000) await wait(5);
             slowestRefillMs = Math.max(slowestRefillMs, performance.now() - startMs);
             await wait(500);

@@ -44,7 +44,8 @@ async function runRow(row: Row, context: RowContext): Promise<RowReport> {
     return { ...outcome, ...about(), verdict: outcome.checks.every(({ ok }) => ok) ? 'pass' : 'MISSED' };
   } catch (error) {
     // The row itself, not what it looks at; the rows after it may still tell something.
-    await context.cluster?.heal().catch(() => undefined);
+    context.proxies?.mend();
+    await context.cluster?.heal().catch(() => undefined); // The next row's own heal tells.
     return { ...about(), checks: [], notes: [`the row could not be run: ${(error as Error).message}`], verdict: 'BROKEN' };
   }
 }

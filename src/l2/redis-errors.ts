@@ -18,6 +18,8 @@ export type Verdict =
   | { kind: 'fatal'; error: ProfileCacheError };
 
 const AUTH = /^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username-password|user executing the script can't|ACL failure in script/i;
+/** Alive, and takes no writes: out of memory, cannot save, too few replicas. */
+const NO_WRITES = /^(OOM|MISCONF|NOREPLICAS)\b/;
 const REPLY = /^[A-Z][A-Z0-9]*\b/;
 
 export function verdictOf(error: unknown, node: string): Verdict {
@@ -53,11 +55,14 @@ export function safeText(error: unknown): string {
   return text.replace(/,? *with args beginning with:.*$/s, '').slice(0, 200);
 }
 
-/** ERR_L2_AUTH where Redis refused the user or a permission, else ERR_L2_UNAVAILABLE. */
+/** ERR_L2_AUTH where Redis refused the user or a permission, ERR_L2_STORAGE where it takes no writes, else ERR_L2_UNAVAILABLE. */
 export function replyError(message: string, node: string): ProfileCacheError {
   const text = safeText(message);
   if (AUTH.test(message)) {
     return new ProfileCacheError('ERR_L2_AUTH', `redis node ${node} refused: ${text}; check l2.username, l2.password and the ACL of that user (native-notes/redis-cluster.md lists what it needs)`, { node, option: 'l2.password' });
+  }
+  if (NO_WRITES.test(message)) {
+    return new ProfileCacheError('ERR_L2_STORAGE', `redis node ${node} takes no writes: ${text}; give it memory or disk (maxmemory, maxmemory-policy), reads go on`, { node });
   }
   return new ProfileCacheError('ERR_L2_UNAVAILABLE', `redis node ${node} answered: ${text}`, { node });
 }

@@ -17,7 +17,11 @@ interface Listed {
   failing: boolean;
 }
 
-export async function redisHealth(topology: RedisTopology, timeoutMs: number): Promise<StoreHealth> {
+/** Of the caller's time: for the list, then for the answers of all nodes. A node that hangs costs no more than this, once. */
+const STEP_SHARE = 0.4;
+
+export async function redisHealth(topology: RedisTopology, callTimeoutMs: number): Promise<StoreHealth> {
+  const timeoutMs = callTimeoutMs * STEP_SHARE;
   const nodes = topology.nodes();
   const listed = topology.standalone ? new Map<string, Listed>() : await listNodes(nodes, timeoutMs);
   // A replica that has nothing yet is in no slot table, but it is there.
@@ -47,16 +51,11 @@ async function nodeHealth(name: string, node: RedisNode | undefined, listed: Lis
   }
 }
 
+/** All are asked and the first answer is taken: asked in turn, one that hangs would use up the time of those behind it. */
 async function listNodes(nodes: RedisNode[], timeoutMs: number): Promise<Map<string, Listed>> {
-  for (const node of nodes) {
-    if (!node.usable) continue;
-    try {
-      return parseNodes(String(await withTimeout(node.ask('cluster', ['nodes']), timeoutMs)), node.name);
-    } catch {
-      continue; // The next node may answer; this one's PING says what is wrong with it.
-    }
-  }
-  return new Map();
+  const asked = nodes.filter((node) => node.usable).map(async (node) => parseNodes(String(await withTimeout(node.ask('cluster', ['nodes']), timeoutMs)), node.name));
+  // Nobody answers: the PING of each says what is wrong with it.
+  return Promise.any(asked).catch(() => new Map());
 }
 
 /** Lines of CLUSTER NODES: id, host:port@bus[,name], flags, master id, ping, pong, epoch, link, slots… */

@@ -359,7 +359,9 @@ export class WritePath {
       outcomes = writes.map(() => ({ status: 'failed', error: failed }));
     }
     const failures = outcomes.filter((outcome) => outcome.status === 'failed');
-    if (failures.length === outcomes.length) this.breaker?.failed((failures[0] as { error: unknown }).error, outcomes.length);
+    // A full L2 refuses writes and answers reads: nobody who reads must be told that it is down.
+    const isAway = failures.length === outcomes.length && failures.some(({ error }) => error.code !== 'ERR_L2_STORAGE');
+    if (isAway) this.breaker?.failed(failures[0].error, outcomes.length);
     else this.breaker?.succeeded();
     if (this.outgoing !== undefined) {
       this.row.count(COUNTER.eventsPublished, outcomes.filter((outcome) => outcome.status === 'stored').length);

@@ -1,0 +1,56 @@
+/**
+ * Rows of `npm run chaos` that take little time and catch much, on a six-node cluster of their own; the rest runs in the script. Nothing here is about
+ * speed: marks in milliseconds are left to the script, and the deadline of L2 is one that a busy machine keeps.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ChaosCluster } from '../../bench/support/chaos-cluster.ts';
+
+process.env.PROFILECACHE_CHAOS_TIMEOUT_MS = '2000';
+const { ChaosCluster: Cluster } = await import('../../bench/support/chaos-cluster.ts');
+const { openChaosCache } = await import('../../bench/support/chaos-load.ts');
+const { makeChaosProfile, PROFILE_MARK } = await import('../../bench/support/chaos-oracle.ts');
+const { optionsOf } = await import('../../bench/support/chaos-row.ts');
+const { chaosRows } = await import('../../bench/support/chaos-rows.ts');
+const { said } = await import('../../bench/support/chaos-load.ts');
+const { CHAOS_PASSWORD } = await import('../../bench/support/chaos-cluster.ts');
+
+const seed = Number(process.env.PROFILECACHE_SEED ?? Date.now() % 100_000);
+
+describe(`faults (seed ${seed})`, () => {
+  let cluster: ChaosCluster;
+  beforeAll(async () => {
+    cluster = await Cluster.start();
+  });
+  afterAll(() => cluster?.stop());
+
+  it.each(['C2', 'C11', 'C18'])('%s', async (id) => {
+    const row = chaosRows.find((one) => one.id === id)!;
+    const { checks, notes } = await row.run({ cluster, nodes: cluster.addresses, seed });
+    expect(checks.length).toBeGreaterThan(3);
+    expect(checks.filter(({ ok, text }) => !ok && !text.endsWith(' ms')), notes.join('; ')).toEqual([]);
+  });
+
+  it('a node that hangs does not hide the others: health() tells, within its time', async () => {
+    const cache = await openChaosCache(optionsOf({ cluster, nodes: cluster.addresses, seed }, 'health'));
+    try {
+      await cache.updateProfile('w', makeChaosProfile('w', 1));
+      const [{ port }] = cluster.addresses;
+      // The first that is asked for the list.
+      cluster.freeze(port);
+      const { l2 } = await cache.health();
+      expect(l2).toMatchObject({ reachable: true });
+      expect(l2!.nodes.filter(({ reachable }) => reachable)).toHaveLength(5);
+      expect(l2!.nodes.find(({ node }) => node.endsWith(`:${port}`))).toMatchObject({ reachable: false });
+    } finally {
+      await cluster.heal();
+      await cache.close();
+    }
+  });
+
+  it('nothing that the caches said in all this holds the password or a value of a profile', () => {
+    const text = said.join('\n');
+    expect(said.length).toBeGreaterThan(0);
+    expect(text).not.toContain(CHAOS_PASSWORD);
+    expect(text).not.toContain(PROFILE_MARK);
+  });
+});
