@@ -45,7 +45,7 @@ describe('what an error of Redis means', () => {
     ["ERR The user executing the script can't run this command or subcommand script: 1f, on @user_script:6.", 'ERR_L2_AUTH'],
     ['CLUSTERDOWN Hash slot not served', 'ERR_L2_UNAVAILABLE'],
     ["OOM command not allowed when used memory > 'maxmemory'.", 'ERR_L2_STORAGE'],
-    ['MISCONF Redis is configured to save RDB snapshots', 'ERR_L2_UNAVAILABLE'],
+    ['MISCONF Redis is configured to save RDB snapshots', 'ERR_L2_STORAGE'],
   ])('%s: %s', (message, code) => {
     expect(reply(message)).toMatchObject({ kind: 'fatal', error: { code, node: NODE } });
   });
