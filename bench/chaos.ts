@@ -5,12 +5,13 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { stopChaosCluster } from './support/chaos-cluster.ts';
 import { runRows, type RowReport } from './support/chaos-run.ts';
 import { chaosRows } from './support/chaos-rows.ts';
 import { chaosTable, mergeChaos } from './support/chaos-table.ts';
 import { environmentText } from './support/environment.ts';
 
-const { values } = parseArgs({ options: { rows: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean', default: false }, markdown: { type: 'string' }, note: { type: 'string', default: '' } } });
+const { values } = parseArgs({ options: { rows: { type: 'string' }, seed: { type: 'string' }, json: { type: 'boolean', default: false }, markdown: { type: 'string' } } });
 const asked = values.rows?.split(',').map((id) => id.trim().toUpperCase());
 const unknown = asked?.filter((id) => !chaosRows.some((row) => row.id === id)) ?? [];
 const seed = Number(values.seed ?? Date.now() % 100_000);
@@ -26,14 +27,19 @@ const rows = asked === undefined ? chaosRows : chaosRows.filter(({ id }) => aske
 const environment = environmentText();
 if (!values.json) console.log(`${environment}\nseed ${seed}\n`);
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stopChaosCluster().finally(() => process.exit(1)));
+}
+
 const reports: RowReport[] = [];
 for await (const report of runRows(rows, seed)) {
   reports.push(report);
+  // After each row: a run that is broken off keeps what it has seen.
+  if (values.markdown !== undefined) writeFileSync(values.markdown, mergeChaos(readFileSync(values.markdown, 'utf8'), [report], chaosRows.map(({ id }) => id)));
   if (values.json) continue;
   const missed = report.checks.filter(({ ok }) => !ok).map(({ text }) => text);
   console.log(`${report.id.padEnd(4)} ${report.verdict.padEnd(6)} ${report.fault}${missed.length > 0 ? `\n     missed: ${missed.join('; ')}` : ''}\n     ${report.notes.join('; ')}`);
 }
 if (values.json) console.log(JSON.stringify({ seed, environment, rows: reports }, undefined, 2));
 else console.log(`\n${chaosTable(reports)}`);
-if (values.markdown !== undefined) writeFileSync(values.markdown, mergeChaos(readFileSync(values.markdown, 'utf8'), reports, chaosRows.map(({ id }) => id)));
 process.exitCode = reports.every(({ verdict }) => verdict === 'pass') ? 0 : 1;

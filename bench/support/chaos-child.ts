@@ -25,8 +25,9 @@ export interface ChildLook {
   gaps: number;
 }
 
-export function startChild(order: ChildOrder): { child: ChildProcess; ready: Promise<unknown>; next: () => Promise<ChildLook> } {
-  const child = fork(fileURLToPath(import.meta.url), [], { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+/** @param env more of the environment, such as a clock that is faked. */
+export function startChild(order: ChildOrder, env: NodeJS.ProcessEnv = {}): { child: ChildProcess; ready: Promise<unknown>; next: () => Promise<ChildLook> } {
+  const child = fork(fileURLToPath(import.meta.url), [], { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'pipe', 'inherit', 'ipc'], env: { ...process.env, ...env } });
   const next = () => new Promise<never>((resolve, reject) => {
     child.once('message', resolve as (message: unknown) => void);
     child.once('exit', (code, signal) => reject(new Error(`the child ended with ${signal ?? code}`)));

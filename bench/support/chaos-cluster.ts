@@ -15,6 +15,12 @@ const COMMAND_TIMEOUT_MS = 20_000;
 const FAILOVER_DEADLINE_MS = 30_000;
 const FAILOVER_RETRY_MS = 6_000;
 
+/** Of a run that is being ended, or was killed. */
+export async function stopChaosCluster(): Promise<void> {
+  const { findLocalCluster } = await built<typeof import('../../src/l2/local-cluster.ts')>('l2/local-cluster');
+  await findLocalCluster(CHAOS_BASE_PORT)?.stop();
+}
+
 export class ChaosCluster {
   readonly cluster: LocalCluster;
   readonly #stopped = new Set<number>();

@@ -1,7 +1,7 @@
 /** The table of a chaos run, and its place in a note. */
 import type { RowReport } from './chaos-run.ts';
 
-const COLUMNS = ['row', 'fault', 'operations', 'failed', 'unanswered', 'queued', 'longest stall ms (our own loop)', 'hung', 'stale', 'wrong', 'recovery ms', 'mark', 'verdict', 'machine load'];
+const COLUMNS = ['row', 'fault', 'operations', 'failed', 'not answered', 'queued', 'longest stall ms (our own loop)', 'hung', 'stale', 'wrong', 'recovery ms', 'mark', 'verdict', 'machine load'];
 const BLOCK = /(<!-- chaos -->\n)([^]*?)(<!-- \/chaos -->)/;
 
 function line(report: RowReport): string {
