@@ -120,7 +120,7 @@ export const nodeRows: Row[] = [
         }
       }
       await wait(2_000);
-      const reachable = (await load.writer.health()).l2?.nodes.filter((node) => node.reachable).length ?? 0;
+      const reachable = (await load.writer.health().catch(() => undefined))?.l2?.nodes.filter((node) => node.reachable).length ?? 0;
       checks.push(check(reachable === 6, `nodes reachable ${reachable} = 6`));
     }),
   },

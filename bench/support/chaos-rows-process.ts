@@ -184,7 +184,7 @@ export const processRows: Row[] = [
           faultEnds();
           await wait(1_000);
           checks.push(atMost('thread replaced after', slowestRefillMs, 500 + load.loopLagMs, ' ms'), check(threads.size === before, `threads ${threads.size} = ${before}`));
-          const workers = (await load.writer.health()).workers;
+          const workers = (await load.writer.health().catch(() => undefined))?.workers;
           notes.push(`${workers?.replacedWorkers ?? 0} threads of the writer replaced, ${workers?.retries ?? 0} tasks done again`);
         });
       } finally {
