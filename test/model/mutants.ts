@@ -261,9 +261,10 @@ export const MUTANTS: Mutant[] = [
     name: 'what has expired is left where it is when its wallet changes',
     weather: 'profiles that expire',
     sabotage: ({ l1, thread }) => {
-      const drop = l1.dropUnversioned.bind(l1);
-      l1.dropUnversioned = (wallet) => {
-        if (!thread.hasStale(wallet, Infinity)) return drop(wallet);
+      const drop = l1.drop.bind(l1);
+      l1.drop = (wallet, version) => {
+        if (!thread.hasStale(wallet, Infinity)) return drop(wallet, version);
+        l1.floors.raise(wallet, version);
         l1.floors.fence(wallet);
         l1.memory.forget(wallet);
       };
