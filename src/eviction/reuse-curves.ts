@@ -3,17 +3,20 @@
  * their past), and their age is the number of requests since their last use, in bins, four an octave.
  *
  * 1. Sample. Keys chosen by hash are followed whether the cache holds them or not: so it learns from what was evicted too early, or rightly. Each
- *    adds one to `begun` of every bin that it reaches, and one to `hits` of the bin in which it is used again. Both fade.
+ *    is counted in every bin that it reaches, and in the `hits` of the bin in which it is used again. Both fade.
  * 2. Chance of a hit in a bin = hits / begun, drawn towards what the class had in younger bins relative to all classes: few observations say little.
  * 3. Worth at an age = the best, over all ages to stop at, of expected hits until then / expected requests until then: an index of J. Gittins
  *    ("Bandit Processes and Dynamic Allocation Indices", J. Royal Statistical Society B, 1979). Right before an expected use an entry is worth
  *    the most, which holds on to a part of a loop; where chances only fall with age it is the chance itself, which for one class alone is LRU.
  *
- *   sample   buckets of WAYS │ hash u32 │ last use u32 │ class u8, NO_CLASS = empty │ bin reached u8 │
+ *   sample   buckets of WAYS │ hash u32 │ last use i32 │ class u8, NO_CLASS = empty │ bin reached u8 │
  *
  * Hit densities by class and age come from N. Beckmann, H. Chen, A. Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density", NSDI 2018.
  */
 const BINS = 120;
+/** Places a class takes: the last is where stretches end that reach the last bin. */
+const STRIDE = BINS + 1;
+const MAX_AGE = 2 ** 31 - 1;
 const WAYS = 8;
 const NO_CLASS = 255;
 const SAMPLE_BYTES = 10;
@@ -31,18 +34,19 @@ const SAMPLE_FACTOR = 0x9e3779b1;
 /** Observations that an estimate weighs as much as. */
 const PRIOR_WEIGHT = 32;
 const POOLED_WEIGHT = 8;
-const CLASS_WEIGHT = 2;
-/** Until something is known: the same chance in each bin, which is LRU. */
+const CLASS_WEIGHT = 4;
+/** Until something is known: the same chance in each bin, which within a class is LRU. */
 const PRIOR_CHANCE = 0.1;
 /** What the next older bin is told of younger ones. */
 const CARRY = 0.85;
 /** Requests after which observations weigh 1/e: for each entry of the cache, and at the least. */
 const MEMORY_AN_ENTRY = 5;
 const MIN_MEMORY = 20_000;
-/** Curves are drawn anew after so many requests, or a quarter of as many as there are entries. */
-const MIN_REFRESH = 2_048;
-/** Requests until the curves are drawn for the first time; then twice as many, and so on. */
-const FIRST_INTERVAL = 64;
+/** All curves are drawn anew once in so many requests, or a quarter of as many as there are entries: one class at a time, that no request waits for long. */
+const MIN_ROUND = 2_048;
+/** Requests of the first round; the next takes twice as many, and so on. */
+const FIRST_ROUND = 64;
+/** So many rounds look at the whole sample. */
 const FULL_WALKS = 24;
 /** Of the sample, how many are looked at for each request after that. */
 const WALK_A_REQUEST = 2;
@@ -58,35 +62,44 @@ function binOf(age: number): number {
 }
 
 export class ReuseCurves {
+  private readonly trust: readonly number[];
   private readonly classes: number;
+  /** How many reached a bin, as differences: of a stretch of bins that was passed only both ends are written. */
   private readonly begun: Float64Array;
   private readonly hits: Float64Array;
   private readonly worth: Float32Array;
   private readonly hashes: Uint32Array;
-  private readonly lastUse: Uint32Array;
+  private readonly lastUse: Int32Array;
   private readonly classOf: Uint8Array;
   private readonly reached: Uint8Array;
   private readonly bucketMask: number;
   /** Hashes below it, once permuted, are in the sample. */
   private sampleBelow = 0;
-  private refreshEvery = 0;
+  private longestRound = 0;
   private fading = 1;
-  private interval = FIRST_INTERVAL;
-  private requestsLeft = FIRST_INTERVAL;
-  private walks = 0;
+  private round = FIRST_ROUND;
+  private rounds = 0;
+  /** Class whose curve is drawn next; `classes`: what all have in common is worked out. */
+  private step = 0;
+  private requestsLeft = 0;
   private walked = 0;
-  /** Stack of `refresh`: stretches of bins, each better than what comes after it. */
+  private readonly pooled = new Float64Array(BINS);
+  private readonly chances = new Float64Array(BINS);
+  /** Stack of `draw`: stretches of bins, each better than what comes after it. */
   private readonly stretch = { hits: new Float64Array(BINS), requests: new Float64Array(BINS), survive: new Float64Array(BINS) };
 
-  constructor(classes: number, entries: number) {
+  /** @param trust For each class: by how much more than others its entries are used again, as far as anything is known before the first request. */
+  constructor(trust: readonly number[], entries: number) {
+    const classes = trust.length;
+    this.trust = trust;
     this.classes = classes;
-    this.begun = new Float64Array(classes * BINS);
-    this.hits = new Float64Array(classes * BINS);
+    this.begun = new Float64Array(classes * STRIDE);
+    this.hits = new Float64Array(classes * STRIDE);
     this.worth = new Float32Array(classes * BINS);
     const room = Math.min(ROOM_AN_ENTRY * entries, Math.max(SMALL_SAMPLE, LARGE_ROOM_AN_ENTRY * entries), MAX_SAMPLE);
     const sample = 2 ** Math.ceil(Math.log2(Math.max(MIN_SAMPLE, room)));
     this.hashes = new Uint32Array(sample);
-    this.lastUse = new Uint32Array(sample);
+    this.lastUse = new Int32Array(sample);
     this.classOf = new Uint8Array(sample);
     this.reached = new Uint8Array(sample);
     this.bucketMask = sample / WAYS - 1;
@@ -98,12 +111,12 @@ export class ReuseCurves {
   fit(entries: number): void {
     const sample = this.hashes.length;
     this.sampleBelow = Math.min(1, (0.8 * sample) / (KEYS_AN_ENTRY * entries)) * 2 ** 32;
-    this.refreshEvery = Math.ceil(Math.max(MIN_REFRESH, entries / 4));
-    this.fading = Math.exp(-this.refreshEvery / Math.max(MEMORY_AN_ENTRY * entries, MIN_MEMORY));
+    this.longestRound = Math.ceil(Math.max(MIN_ROUND, entries / 4));
+    this.fading = Math.exp(-this.longestRound / Math.max(MEMORY_AN_ENTRY * entries, MIN_MEMORY));
   }
 
   get bytes(): number {
-    return (this.begun.byteLength + this.hits.byteLength + this.worth.byteLength) + this.hashes.length * SAMPLE_BYTES;
+    return this.begun.byteLength + this.hits.byteLength + this.worth.byteLength + this.hashes.length * SAMPLE_BYTES;
   }
 
   /** What keeping an entry of this class and age is worth. */
@@ -114,34 +127,46 @@ export class ReuseCurves {
   /** The request at `now`, a count that wraps at 2^32, was for `hash`, which is of this class from here on. */
   used(hash: number, entryClass: number, now: number): void {
     if (Math.imul(hash, SAMPLE_FACTOR) >>> 0 < this.sampleBelow) this.observe(hash, entryClass, now);
-    if (--this.requestsLeft > 0) return;
-    this.walk(now);
-    this.refresh();
-    this.fade();
-    this.interval = Math.min(this.refreshEvery, this.interval * 2);
-    this.requestsLeft = this.interval;
+    if (--this.requestsLeft <= 0) this.takeStep(now);
   }
 
   clear(): void {
     this.begun.fill(0);
     this.hits.fill(0);
     this.classOf.fill(NO_CLASS);
-    this.walks = 0;
+    this.rounds = 0;
     this.walked = 0;
-    this.interval = FIRST_INTERVAL;
-    this.requestsLeft = FIRST_INTERVAL;
-    this.refresh();
+    this.round = FIRST_ROUND;
+    this.step = 0;
+    this.requestsLeft = FIRST_ROUND;
+    this.pool();
+    for (let drawn = 0; drawn < this.classes; drawn++) this.draw(drawn);
   }
 
-  /** Who is not used again is counted by walking the sample: all of it as long as little is known, and in turn later. */
-  private walk(now: number): void {
+  /** A round is a walk, then one curve after the other. */
+  private takeStep(now: number): void {
+    const { classes } = this;
+    const steps = classes + 1;
+    const sample = this.classOf.length;
+    this.walk(now, Math.ceil((this.rounds < FULL_WALKS ? sample : Math.min(sample, WALK_A_REQUEST * this.round)) / steps));
+    if (this.step === 0) this.pool();
+    else this.draw(this.step - 1);
+    if (++this.step === steps) {
+      this.step = 0;
+      this.rounds++;
+      this.round = Math.min(this.longestRound, this.round * 2);
+    }
+    // Whole requests, and the same number of them in each round.
+    this.requestsLeft = Math.floor(((this.step + 1) * this.round) / steps) - Math.floor((this.step * this.round) / steps);
+  }
+
+  /** Who is not used again is counted by walking the sample. */
+  private walk(now: number, places: number): void {
     const { classOf } = this;
-    const sample = classOf.length;
-    this.walks++;
     let at = this.walked;
-    for (let left = this.walks < FULL_WALKS ? sample : Math.min(sample, WALK_A_REQUEST * this.interval); left > 0; left--) {
+    for (let left = places; left > 0; left--) {
       if (classOf[at] !== NO_CLASS) this.reach(at, now);
-      at = at + 1 === sample ? 0 : at + 1;
+      at = at + 1 === classOf.length ? 0 : at + 1;
     }
     this.walked = at;
   }
@@ -150,13 +175,23 @@ export class ReuseCurves {
     const { hashes, lastUse, classOf } = this;
     const start = ((hash ^ (hash >>> 15)) & this.bucketMask) * WAYS;
     let place = start;
+    let oldest = -1;
     for (let at = start; at < start + WAYS; at++) {
-      if (classOf[at] !== NO_CLASS && hashes[at] === hash) {
+      if (classOf[at] === NO_CLASS) {
         place = at;
-        this.hits[classOf[at] * BINS + this.reach(at, now)]++;
+        oldest = MAX_AGE;
+        continue;
+      }
+      if (hashes[at] === hash) {
+        place = at;
+        this.hits[classOf[at] * STRIDE + this.reach(at, now)]++;
         break;
       }
-      if (classOf[place] !== NO_CLASS && (classOf[at] === NO_CLASS || (now - lastUse[at]) >>> 0 > (now - lastUse[place]) >>> 0)) place = at;
+      const age = (now - lastUse[at]) & MAX_AGE;
+      if (age > oldest) {
+        oldest = age;
+        place = at;
+      }
     }
     hashes[place] = hash;
     lastUse[place] = now;
@@ -166,56 +201,64 @@ export class ReuseCurves {
 
   /** Counts the bins that the entry has come to since the last time. @returns the last of them */
   private reach(at: number, now: number): number {
-    const bin = binOf((now - this.lastUse[at]) >>> 0);
-    const base = this.classOf[at] * BINS;
-    for (let passed = this.reached[at] + 1; passed <= bin; passed++) this.begun[base + passed]++;
-    this.reached[at] = bin;
+    const bin = binOf((now - this.lastUse[at]) & MAX_AGE);
+    const from = this.reached[at];
+    if (bin > from) {
+      const base = this.classOf[at] * STRIDE + 1;
+      this.begun[base + from]++;
+      this.begun[base + bin]--;
+      this.reached[at] = bin;
+    }
     return bin;
   }
 
-  private refresh(): void {
-    const { hits, begun, worth, classes } = this;
-    const pooled = this.pooledChances();
+  /** Draws the curve of one class, and lets its observations fade. */
+  private draw(entryClass: number): void {
+    const { hits, begun, worth, chances, pooled, fading } = this;
+    const observed = entryClass * STRIDE;
+    const trust = this.trust[entryClass];
+    let carriedHits = 0;
+    let carriedExpected = 0;
+    let reached = 0;
+    for (let bin = 0; bin < BINS; bin++) {
+      reached += begun[observed + bin];
+      const used = hits[observed + bin];
+      carriedHits = carriedHits * CARRY + used;
+      carriedExpected = carriedExpected * CARRY + reached * pooled[bin];
+      const prior = (pooled[bin] * (carriedHits + CLASS_WEIGHT * trust)) / (carriedExpected + CLASS_WEIGHT);
+      chances[bin] = Math.min(1, (used + PRIOR_WEIGHT * Math.min(1, prior)) / (reached + PRIOR_WEIGHT));
+      hits[observed + bin] = used * fading;
+      begun[observed + bin] *= fading;
+    }
+    begun[observed + BINS] *= fading;
+    // From old to young: a stretch goes on as long as what follows it is better than it is.
     const stack = this.stretch;
-    const chances = new Float64Array(BINS);
-    for (let base = 0; base < classes * BINS; base += BINS) {
-      let carriedHits = 0;
-      let carriedExpected = 0;
-      for (let bin = 0; bin < BINS; bin++) {
-        carriedHits = carriedHits * CARRY + hits[base + bin];
-        carriedExpected = carriedExpected * CARRY + begun[base + bin] * pooled[bin];
-        const prior = (pooled[bin] * (carriedHits + CLASS_WEIGHT)) / (carriedExpected + CLASS_WEIGHT);
-        chances[bin] = Math.min(1, (hits[base + bin] + PRIOR_WEIGHT * Math.min(1, prior)) / (begun[base + bin] + PRIOR_WEIGHT));
+    let depth = 0;
+    for (let bin = BINS - 1; bin >= 0; bin--) {
+      let survive = 1 - chances[bin];
+      let expectedHits = chances[bin];
+      let requests = (START[bin + 1] - START[bin]) * (1 - chances[bin] / 2);
+      for (; depth > 0 && stack.hits[depth - 1] * requests > expectedHits * stack.requests[depth - 1]; depth--) {
+        expectedHits += survive * stack.hits[depth - 1];
+        requests += survive * stack.requests[depth - 1];
+        survive *= stack.survive[depth - 1];
       }
-      // From old to young: a stretch goes on as long as what follows it is better than it is.
-      let depth = 0;
-      for (let bin = BINS - 1; bin >= 0; bin--) {
-        let survive = 1 - chances[bin];
-        let expectedHits = chances[bin];
-        let requests = (START[bin + 1] - START[bin]) * (1 - chances[bin] / 2);
-        for (; depth > 0 && stack.hits[depth - 1] * requests > expectedHits * stack.requests[depth - 1]; depth--) {
-          expectedHits += survive * stack.hits[depth - 1];
-          requests += survive * stack.requests[depth - 1];
-          survive *= stack.survive[depth - 1];
-        }
-        stack.hits[depth] = expectedHits;
-        stack.requests[depth] = requests;
-        stack.survive[depth++] = survive;
-        worth[base + bin] = expectedHits / requests;
-      }
+      stack.hits[depth] = expectedHits;
+      stack.requests[depth] = requests;
+      stack.survive[depth++] = survive;
+      worth[entryClass * BINS + bin] = expectedHits / requests;
     }
   }
 
-  /** Of all classes together; a bin that few have reached goes on as those before it. */
-  private pooledChances(): Float64Array {
-    const { hits, begun } = this;
-    const pooled = new Float64Array(BINS);
+  /** Chances of all classes together; a bin that few have reached goes on as those before it. */
+  private pool(): void {
+    const { hits, begun, pooled } = this;
     let carriedHits = 0;
     let carriedBegun = 0;
+    let allBegun = 0;
     for (let bin = 0; bin < BINS; bin++) {
       let allHits = 0;
-      let allBegun = 0;
-      for (let at = bin; at < hits.length; at += BINS) {
+      for (let at = bin; at < hits.length; at += STRIDE) {
         allHits += hits[at];
         allBegun += begun[at];
       }
@@ -223,15 +266,6 @@ export class ReuseCurves {
       carriedBegun = carriedBegun * CARRY + allBegun;
       const prior = (carriedHits + POOLED_WEIGHT * PRIOR_CHANCE) / (carriedBegun + POOLED_WEIGHT);
       pooled[bin] = (allHits + POOLED_WEIGHT * prior) / (allBegun + POOLED_WEIGHT);
-    }
-    return pooled;
-  }
-
-  private fade(): void {
-    const { hits, begun, fading } = this;
-    for (let at = 0; at < hits.length; at++) {
-      hits[at] *= fading;
-      begun[at] *= fading;
     }
   }
 }

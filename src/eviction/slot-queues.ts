@@ -44,6 +44,12 @@ export class SlotQueues {
   }
 
   /** -1 when the queue is empty. */
+  first(queue: number): number {
+    const slot = this.next[this.slotCount + queue];
+    return slot < this.slotCount ? slot : -1;
+  }
+
+  /** -1 when the queue is empty. */
   last(queue: number): number {
     const slot = this.previous[this.slotCount + queue];
     return slot < this.slotCount ? slot : -1;

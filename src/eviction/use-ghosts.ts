@@ -4,19 +4,20 @@
  *   bucket  │ WAYS × u32: tag 12 bits │ uses 4 bits │ last use 16 bits, in ticks │      0 = empty
  */
 const WAYS = 8;
+/** Buckets fill unevenly. */
+const SLACK = 1.25;
 
 export class UseGhosts {
   /** Of the key taken last: requests since its last use; 0 where it was not known. */
   gap = 0;
   private readonly entries: Uint32Array;
-  private readonly bucketMask: number;
+  private readonly buckets: number;
   private readonly tickShift: number;
 
   /** Last uses are known to 2^tickShift requests. */
   constructor(capacity: number, tickShift: number) {
-    const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, (capacity * 1.25) / WAYS)));
-    this.entries = new Uint32Array(buckets * WAYS);
-    this.bucketMask = buckets - 1;
+    this.buckets = Math.max(1, Math.ceil((capacity * SLACK) / WAYS));
+    this.entries = new Uint32Array(this.buckets * WAYS);
     this.tickShift = tickShift;
   }
 
@@ -27,7 +28,7 @@ export class UseGhosts {
   /** @returns how often the key was used, 0 when it is not known; it is forgotten. */
   take(hash: number, now: number): number {
     const { entries } = this;
-    const start = (hash & this.bucketMask) * WAYS;
+    const start = this.bucketOf(hash);
     for (let at = start; at < start + WAYS; at++) {
       const entry = entries[at];
       if (entry === 0 || entry >>> 20 !== hash >>> 20) continue;
@@ -41,7 +42,7 @@ export class UseGhosts {
 
   add(hash: number, uses: number, lastUse: number, now: number): void {
     const { entries } = this;
-    const start = (hash & this.bucketMask) * WAYS;
+    const start = this.bucketOf(hash);
     let place = start;
     let oldest = -1;
     for (let at = start; at < start + WAYS; at++) {
@@ -60,6 +61,11 @@ export class UseGhosts {
 
   clear(): void {
     this.entries.fill(0);
+  }
+
+  /** The tag is of other bits: here the low ones count most. */
+  private bucketOf(hash: number): number {
+    return Math.floor((((hash << 12) | (hash >>> 20)) >>> 0) / 2 ** 32 * this.buckets) * WAYS;
   }
 
   private age(entry: number, now: number): number {

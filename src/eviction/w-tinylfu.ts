@@ -1,17 +1,18 @@
 /**
  * W-TinyLFU (G. Einziger, R. Friedman, B. Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM ToS 2017; the policy of
- * Caffeine, without its hill climber). New entries pass through a small LRU window; what falls out of it is let into the main
+ * Caffeine, with its hill climber: see hill-climber.ts). New entries pass through a small LRU window; what falls out of it is let into the main
  * space only if the sketch has seen it more often than the main space's own victim. The main space is a segmented LRU: probation,
  * and a protected segment that a hit leads to.
  *
  * 13 bytes a slot (links 8, hash 4, segment 1) and 8 to 16 of the sketch.
  */
 import { FrequencySketch } from './frequency-sketch.ts';
+import { HillClimber } from './hill-climber.ts';
 import type { EvictionPolicy } from './policy.ts';
 import { SlotQueues } from './slot-queues.ts';
 
 export interface WTinyLfuOptions {
-  /** Of the resident entries, how many are in the window. */
+  /** Of the resident entries, how many are in the window. Absent: 1 % at first, and then what the hill climber finds. */
   windowShare?: number;
   /** Of the main space, how many are protected at most. */
   protectedShare?: number;
@@ -20,6 +21,9 @@ export interface WTinyLfuOptions {
 const WINDOW = 0;
 const PROBATION = 1;
 const PROTECTED = 2;
+const FIRST_WINDOW = 0.01;
+/** A window that has become smaller hands over so many entries at each insertion. */
+const MAX_MOVES = 4;
 
 export class WTinyLfuPolicy implements EvictionPolicy {
   readonly name = 'w-tinylfu';
@@ -27,16 +31,18 @@ export class WTinyLfuPolicy implements EvictionPolicy {
   private readonly hashes: Uint32Array;
   private readonly segments: Uint8Array;
   private readonly sketch: FrequencySketch;
-  private readonly windowShare: number;
+  private readonly climber: HillClimber | undefined;
+  private readonly fixedShare: number;
   private readonly protectedShare: number;
   private residents = 0;
 
-  constructor(slotCount: number, { windowShare = 0.01, protectedShare = 0.8 }: WTinyLfuOptions = {}) {
+  constructor(slotCount: number, { windowShare, protectedShare = 0.8 }: WTinyLfuOptions = {}) {
     this.queues = new SlotQueues(slotCount, 3);
     this.hashes = new Uint32Array(slotCount);
     this.segments = new Uint8Array(slotCount);
     this.sketch = new FrequencySketch(slotCount);
-    this.windowShare = windowShare;
+    this.climber = windowShare === undefined ? new HillClimber(FIRST_WINDOW) : undefined;
+    this.fixedShare = windowShare ?? FIRST_WINDOW;
     this.protectedShare = protectedShare;
   }
 
@@ -45,10 +51,11 @@ export class WTinyLfuPolicy implements EvictionPolicy {
     this.sketch.add(hash);
     this.residents++;
     this.enter(WINDOW, slot);
-    if (this.queues.sizes[WINDOW] > this.windowGoal) this.move(this.queues.last(WINDOW), PROBATION);
+    for (let moves = 0; moves < MAX_MOVES && this.queues.sizes[WINDOW] > this.windowGoal; moves++) this.move(this.queues.last(WINDOW), PROBATION);
   }
 
   touched(slot: number): void {
+    this.climber?.hit();
     this.sketch.add(this.hashes[slot]);
     if (this.segments[slot] !== PROBATION) {
       this.queues.moveFirst(this.segments[slot], slot);
@@ -65,6 +72,7 @@ export class WTinyLfuPolicy implements EvictionPolicy {
   }
 
   victim(): number {
+    this.climber?.missed(this.residents);
     const { queues, sketch, hashes } = this;
     let main = queues.last(PROBATION);
     if (main < 0) main = queues.last(PROTECTED);
@@ -79,6 +87,7 @@ export class WTinyLfuPolicy implements EvictionPolicy {
   reset(): void {
     this.queues.clear();
     this.sketch.clear();
+    this.climber?.reset();
     this.residents = 0;
   }
 
@@ -91,7 +100,7 @@ export class WTinyLfuPolicy implements EvictionPolicy {
   }
 
   private get windowGoal(): number {
-    return Math.max(1, Math.floor(this.windowShare * this.residents));
+    return Math.max(1, Math.floor((this.climber?.share ?? this.fixedShare) * this.residents));
   }
 
   private enter(segment: number, slot: number): void {

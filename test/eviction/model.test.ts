@@ -26,7 +26,7 @@ const pairs: [string, number, (slots: number) => EvictionPolicy, (slots: number)
   ['lru, the stamps dealt anew', 100, (slots) => new LruPolicy(slots, 150), () => new SlowLru()],
   ['s3-fifo', 5, POLICIES['s3-fifo'], () => new SlowS3Fifo()],
   ['s3-fifo, half small, one hit', 5, (slots) => new S3FifoPolicy(slots, { smallShare: 0.5, promoteAt: 1, ghosts: 1 }), () => new SlowS3Fifo(0.5, 1, 1)],
-  ['w-tinylfu', 40, POLICIES['w-tinylfu'], (slots) => new SlowWTinyLfu(sketchOf(slots))],
+  ['w-tinylfu', 40, (slots) => new WTinyLfuPolicy(slots, { windowShare: 0.01 }), (slots) => new SlowWTinyLfu(sketchOf(slots))],
   ['w-tinylfu, wide window', 12, (slots) => new WTinyLfuPolicy(slots, { windowShare: 0.3 }), (slots) => new SlowWTinyLfu(sketchOf(slots), 0.3)],
   ['gdsf', 12, (slots) => new GdsfPolicy(slots), () => new SlowGdsf()],
 ];
@@ -42,6 +42,7 @@ describe('against a slow policy', () => {
 describe('without a slow policy: the structure holds, and victims are resident', () => {
   const cases: [string, number, (slots: number) => EvictionPolicy][] = [
     ['s3-fifo', 40, POLICIES['s3-fifo']],
+    ['w-tinylfu', 8, POLICIES['w-tinylfu']],
     ['adaptive', 1, POLICIES.adaptive],
     ['adaptive', 12, POLICIES.adaptive],
     ['adaptive', 60, POLICIES.adaptive],
@@ -70,7 +71,7 @@ describe('miss ratios on a Zipf trace, against an independent slow policy', () =
     });
     test(`w-tinylfu, ${entries} entries: a sketch instead of exact counts costs little`, () => {
       const slow = slowMisses(trace.ids, entries, new SlowWTinyLfu(new ExactCounts(entries * 10)));
-      const fast = replay(trace, POLICIES['w-tinylfu'], { entries }).misses;
+      const fast = replay(trace, (slots) => new WTinyLfuPolicy(slots, { windowShare: 0.01 }), { entries }).misses;
       expect(Math.abs(fast / slow - 1)).toBeLessThan(0.01);
     });
   }
