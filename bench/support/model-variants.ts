@@ -1,10 +1,10 @@
 /** What `npm run model` checks: the protocol as it is, changes that do no harm, and mutants that must fail, each with its reason. */
 
 /** What an assertion of the models says when it fails. */
-export type Fault = 'torn' | 'foreign' | 'stale' | 'missed';
+export type Fault = 'torn' | 'foreign' | 'stale' | 'missed' | 'shared' | 'robbed' | 'disturbs' | 'leaked';
 
 export interface Variant {
-  readonly model: 'slot' | 'index';
+  readonly model: 'slot' | 'index' | 'row';
   readonly name: string;
   /** Preprocessor definitions: NAME or NAME=value. */
   readonly defines: readonly string[];
@@ -28,6 +28,10 @@ export const CORRECT: readonly Variant[] = [
   { model: 'index', name: '8 cells, 2 changes', defines: ['CELLS=8', 'OPS=2'], why: 'longer runs, across the end of the table' },
   { model: 'index', name: 'ARM64-like', defines: ['WEAK', 'OPS=2', 'TRIES=1'], why: 'cells loaded in any order before the closing read-modify-write' },
   { model: 'index', name: 'owner dies at any step', defines: ['CRASH'], why: 'who is resident is found all the same' },
+  { model: 'row', name: 'two threads, 2 waiters each, 2 looks', defines: ['PASSES=2'], why: 'each may block, close or die at any step, and take the row again' },
+  { model: 'row', name: '3 looks, one try each', defines: ['ROUNDS=1'], why: 'more looks than signs: nothing can be learned, nobody loses his row' },
+  { model: 'row', name: '3 waiters each', defines: ['SIGNS=3', 'PASSES=2'], why: 'as the code, which has 16' },
+  { model: 'row', name: 'one waiter, no sign to spare', defines: ['SIGNS=1'], why: 'one look, and none after it until the thread has waited again' },
 ];
 
 /** Changed, and still right: known, so that nobody takes the difference for a guard. */
@@ -67,4 +71,13 @@ export const MUTANTS: readonly Variant[] = [
   { model: 'index', name: 'acknowledged before the cell', defines: ['ACK_BEFORE_CELL'], fault: 'missed', why: 'the put has returned and a read finds nothing' },
   { model: 'index', name: 'dies between clearing and copying', defines: ['CRASH', 'CLEAR_FIRST', 'OPS=1'], fault: 'missed', why: 'a resident entry is in no cell for good' },
   { model: 'index', name: 'ARM64-like: closed by a plain atomic load', defines: ['WEAK', 'CLOSE_LOAD', 'OPS=2', 'TRIES=1'], fault: 'missed', why: 'loads of cells drift below it' },
+  { model: 'row', name: 'used before there is a waiter', defines: ['USE_FIRST'], fault: 'robbed', why: 'the owner finds nobody waiting and frees the row' },
+  { model: 'row', name: 'waits without comparing', defines: ['NO_COMPARE'], fault: 'robbed', why: 'joins after the owner has counted, and takes the row for its own' },
+  { model: 'row', name: 'a sign before its waiter', defines: ['SIGN_FIRST'], fault: 'robbed', why: 'the owner uses a sign that nobody waits for' },
+  { model: 'row', name: 'a look costs no sign', defines: ['SIGNS_KEPT'], fault: 'robbed', why: 'a blocked thread has answered with its last waiter, and is taken for dead' },
+  { model: 'row', name: 'signs without their epoch', defines: ['SIGNS_BARE'], fault: 'robbed', why: 'set back too late by who closes: the next holder has signs that he has no waiters for. A bug this project had' },
+  { model: 'row', name: 'an older epoch signs', defines: ['SIGN_LATE'], fault: 'robbed', why: 'who closes late writes over the signs of the next holder. A bug this project had' },
+  { model: 'row', name: 'the owner does not mark that it looks', defines: ['NO_SUSPECT'], fault: 'robbed', why: 'the thread closes and another has the row when the owner frees it' },
+  { model: 'row', name: 'freed before its waiters are woken', defines: ['FREE_FIRST'], fault: 'robbed', why: 'wakes those of the next holder, whose signs know nothing of it' },
+  { model: 'row', name: 'closed under a look, without a last sign', defines: ['FREE_UNSIGNED'], fault: 'leaked', why: 'the looks have used all signs, and nobody may look again' },
 ];

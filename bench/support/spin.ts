@@ -58,6 +58,8 @@ function faultOf(complaint: string): Fault {
   if (/a\/8|slotKey/.test(complaint)) return 'foreign';
   if (/floor/.test(complaint)) return 'stale';
   if (/here/.test(complaint)) return 'missed';
+  const named = /^assertion violated {1,2}!\((shared|robbed|disturbs|leaked)\)$/.exec(complaint)?.[1];
+  if (named !== undefined) return named as Fault;
   throw new Error(`an error of no known kind: ${complaint}`);
 }
 
