@@ -156,17 +156,18 @@ describe('attached threads', () => {
   });
 
   test('one failed load answers the waiters of every thread', async () => {
-    const cache = await openCache({ l2: 'none:' });
+    const cache = await openCache({ l2: 'none:', loadLeaseMs: 30_000 });
     const threads = [attach(cache), attach(cache)];
     await Promise.all(threads.map((thread) => thread.call('attachMs')));
-    const own = cache.getOrLoad('w', async () => {
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      throw new Error('the source is down');
-    });
+    let fail = (_: Error) => {};
+    const own = cache.getOrLoad('w', () => new Promise((_, reject) => (fail = reject)));
     const ownOutcome = expect(own).rejects.toThrow('the source is down');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await Promise.all(threads.map((thread) => expect(thread.call('getOrLoadWith', 'w', 'slow')).rejects.toThrow('the source is down')));
-    await ownOutcome;
+    // The owner has heard of a thread's load once it has answered what the thread asked after that; each asks on a channel of its own, in order.
+    const outcomes = threads.map((thread) => expect(thread.call('getOrLoadWith', 'w', 'slow')).rejects.toThrow('the source is down'));
+    await Promise.all(threads.map((thread) => thread.call('health')));
+    await Promise.all(threads.map((thread) => thread.call('health')));
+    fail(new Error('the source is down'));
+    await Promise.all([ownOutcome, ...outcomes]);
     expect(cache.getStats()).toMatchObject({ loads: 1, loadFailures: 1 });
   });
 
