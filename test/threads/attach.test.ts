@@ -159,7 +159,7 @@ describe('attached threads', () => {
     const cache = await openCache({ l2: 'none:', loadLeaseMs: 30_000 });
     const threads = [attach(cache), attach(cache)];
     await Promise.all(threads.map((thread) => thread.call('attachMs')));
-    let fail = (_: Error) => {};
+    let fail: (error: Error) => void = () => {};
     const own = cache.getOrLoad('w', () => new Promise((_, reject) => (fail = reject)));
     const ownOutcome = expect(own).rejects.toThrow('the source is down');
     // The owner has heard of a thread's load once it has answered what the thread asked after that; each asks on a channel of its own, in order.
