@@ -122,7 +122,7 @@ describe('profile', () => {
 
 describe('profile, stopped', () => {
   beforeEach(async () => {
-    await writeSampleTrades(join(folder, 'big.csv'), { wallets: 8_000, trades: 60_000, tokens: 100, seed: 6 });
+    await writeSampleTrades(join(folder, 'big.csv'), { wallets: 4_000, trades: 24_000, tokens: 100, seed: 6 });
   });
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -134,16 +134,16 @@ describe('profile, stopped', () => {
       const { code, stdout, stderr } = await running.ended;
       expect(code).toBe(130);
       expect(stderr).toMatch(/finishing what is in flight/);
-      expect(stdout).toMatch(/^Stopped: [\d,]+ of 8,000 wallets done/m);
-      const kept = Number(/([\d,]+) profiles? of 8,000 are in file:\.profilecache: the same command goes on from there/.exec(stderr)?.[1].replaceAll(',', ''));
+      expect(stdout).toMatch(/^Stopped: [\d,]+ of 4,000 wallets done/m);
+      const kept = Number(/([\d,]+) profiles? of 4,000 are in file:\.profilecache: the same command goes on from there/.exec(stderr)?.[1].replaceAll(',', ''));
       expect(kept).toBeGreaterThan(0);
-      expect(kept).toBeLessThan(8_000);
+      expect(kept).toBeLessThan(4_000);
       expect(readdirSync(folder).filter((name) => name.startsWith('big.ndjson'))).toEqual([]);
 
       const again = await run(['profile', 'big.csv', '--json', '--out', 'big.ndjson', '--ttl', '600'], folder);
       expect(again.code).toBe(0);
-      expect(answered(again.stdout)).toEqual({ near: 0, l1: 0, l2: kept, profiler: 8_000 - kept });
-      expect(lines(readFileSync(join(folder, 'big.ndjson'), 'utf8'))).toHaveLength(8_000);
+      expect(answered(again.stdout)).toEqual({ near: 0, l1: 0, l2: kept, profiler: 4_000 - kept });
+      expect(lines(readFileSync(join(folder, 'big.ndjson'), 'utf8'))).toHaveLength(4_000);
     });
   }
 

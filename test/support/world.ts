@@ -111,7 +111,7 @@ export class WorldNode {
     };
     const clock = { monotonicMs: () => time.nowMs, wallMs };
     this.clock = clock;
-    this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: options.ttlSeconds ?? TTL_SECONDS, l2TtlJitter: 0, load: parseOptions({ load: options.load }).load, l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
+    this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: options.ttlSeconds ?? TTL_SECONDS, l2TtlJitter: 0, load: loadSettings(options.load), l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
     this.versions = new VersionClock(wallMs);
     this.thread = this.makeThread(true);
     this.home.writer.onSlotChange = this.thread.slotChanged;
@@ -178,6 +178,14 @@ export class WorldNode {
     // The constructor is for `open` and `attach` alone; a test makes the parts itself.
     return Reflect.construct(ProfileCache, [{ handle, region: this.home.region, thread, backend, events, release: () => {} }]) as ProfileCache<Numbered>;
   }
+}
+
+const parsed = new Map<unknown, ReturnType<typeof parseOptions>['load']>();
+/** Of a weather: the same for all of its runs. */
+function loadSettings(load: ProfileCacheOptions['load']): ReturnType<typeof parseOptions>['load'] {
+  let settings = parsed.get(load);
+  if (settings === undefined) parsed.set(load, (settings = parseOptions({ load }).load));
+  return settings;
 }
 
 export class World {
