@@ -78,6 +78,8 @@ export interface StoreHealth {
   bytes?: number;
   /** Files set aside because they were damaged (embedded store). */
   quarantined?: number;
+  /** Why nothing at all could be learnt. */
+  error?: string;
 }
 
 export interface L2Store {

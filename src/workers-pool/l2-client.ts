@@ -47,6 +47,7 @@ export class L2Client {
   /** Undefined where L2 is no Redis: files are not read on this thread. */
   readonly #inline: InlineReader | undefined;
   readonly #leases = new LeaseBatch((request) => this.#call(request));
+  readonly #kind: StoreHealth['kind'];
   #closing: Promise<void> | undefined;
 
   /** Starts the threads; every one opens its store. Rejects with ERR_L2_CONNECT, ERR_L2_AUTH, ERR_L2_STORAGE or ERR_WORKER, and leaves nothing running. */
@@ -64,6 +65,7 @@ export class L2Client {
     this.#limits = limits;
     this.#timeoutMs = options.l2TimeoutMs;
     this.#threads = options.workers;
+    this.#kind = options.l2.kind === 'redis' ? 'redis' : 'embedded';
     this.#buckets = options.l2.kind === 'redis' ? options.l2.buckets : 0;
     this.#slices = new Slices(limits.sliceMs);
     this.#sizer = new TaskSizer(limits.chunkBytes, Math.min(limits.maxWalletsPerTask, maxEntries(limits.chunkBytes)));
@@ -162,8 +164,15 @@ export class L2Client {
     await this.#leases.release(wallet, token);
   }
 
+  /** A store that gives no answer in time is one that cannot be reached; rejects with ERR_CLOSED alone. */
   async health(): Promise<StoreHealth> {
-    return (await this.#call({ op: 'health' })) as StoreHealth;
+    this.#mustBeOpen();
+    try {
+      return (await this.#call({ op: 'health' })) as StoreHealth;
+    } catch (error) {
+      if (!(error instanceof ProfileCacheError) || error.code === 'ERR_CLOSED') throw error;
+      return { kind: this.#kind, reachable: false, slotsCovered: 0, nodes: [], error: error.message };
+    }
   }
 
   #call(request: CallRequest, timeoutMs = this.#timeoutMs) {

@@ -221,6 +221,19 @@ describe('deadlines', () => {
     }
   });
 
+  test('health() of a store that does not answer in time says so; it does not reject', async () => {
+    const { client } = await openOnMemory({ l2TimeoutMs: 200, workers: 1 }, { limits: { tasksPerThread: 1 } });
+    try {
+      expect(await client.health()).toMatchObject({ reachable: true });
+      const busy = fetchAll(client, ['slow:600:x']);
+      expect(await client.health()).toMatchObject({ kind: 'embedded', reachable: false, nodes: [], error: expect.stringContaining('took longer than 200 ms') as string });
+      await busy;
+    } finally {
+      await client.close();
+    }
+    await expect(client.health()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  });
+
   test('an owner that was blocked past the deadline still takes what had come in time', async () => {
     const { client } = await openOnMemory({ l2TimeoutMs: 300 });
     try {
