@@ -37,7 +37,9 @@ end
 
 /**
  * Compare-and-set of the keys of one slot.
- * KEYS: the keys, then the slot's clear floor. ARGV: deadline (ms, clock of this node), channel, then for each key: envelope, ttl in ms, event or ''.
+ * KEYS: the keys. ARGV: deadline (ms, clock of this node), channel, the slot's clear floor, then for each key: envelope, ttl in ms, event or ''.
+ * The floor is no key of the command: it is absent nearly always, and while a slot moves to another node, a command of several keys
+ * of which one is absent is refused (TRYAGAIN). Where it is on the other node, it cannot be read and counts as none.
  * Past the deadline nothing is done: the caller has reported the write as failed, and it may have waited in a socket of a
  * stopped process since. SET and PUBLISH happen in one script, so the event is out if and only if the write took effect.
  * Reply: 'L<now>' when late, else for each key 1 stored, 2 stored over a value of another type, 'O<version>' older, 'E<error>'.
@@ -47,10 +49,10 @@ local time = redis.call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
 if nowMs > tonumber(ARGV[1]) then return 'L' .. string.format('%.0f', nowMs) end
 local out = {}
-local floor = redis.pcall('GET', KEYS[#KEYS])
+local floor = redis.pcall('GET', ARGV[3])
 local cleared = type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) or 0
-for i = 1, #KEYS - 1 do
-  local envelope, ttlMs, event = ARGV[3 * i], ARGV[3 * i + 1], ARGV[3 * i + 2]
+for i = 1, #KEYS do
+  local envelope, ttlMs, event = ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
   local version = struct.unpack('<d', string.sub(envelope, ${VERSION_FROM}, ${VERSION_TO}))
   local current, problem, head = stored(KEYS[i])
   if problem and not string.find(problem, 'WRONGTYPE', 1, true) then

@@ -144,10 +144,10 @@ export class RedisStore implements L2Store {
       how: { command: (indices, node, remainingMs, wholeScript) => {
         const leftMs = remainingMs - DEADLINE_MARGIN_MS - Math.min(node.clockUncertaintyMs, remainingMs / 4);
         if (!(leftMs > 0)) return undefined;
-        const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length + 1];
+        const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length];
         for (const i of indices) args.push(keys[i]);
-        args.push(this.#layout.floorKeyOf(this.#topology.standalone ? 0 : slots[indices[0]]));
-        args.push((node.serverNowMs() + leftMs).toFixed(3), this.#context.channelName);
+        const floorKey = this.#layout.floorKeyOf(this.#topology.standalone ? 0 : slots[indices[0]]);
+        args.push((node.serverNowMs() + leftMs).toFixed(3), this.#context.channelName, floorKey);
         for (const i of indices) {
           const { envelope, ttlMs, event } = items[i];
           args.push(Buffer.from(envelope.buffer, envelope.byteOffset, envelope.length), Math.max(1, Math.ceil(ttlMs)), event);
