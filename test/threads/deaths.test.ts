@@ -12,7 +12,7 @@ import { closeCachesAfterEach, openCache, until } from '../support/caches.ts';
 
 const DEATHS = Number(process.env.PROFILECACHE_DEATHS ?? 288);
 /** Attached caches of one thread: starting a thread is what takes time. */
-const CACHES = 32;
+const CACHES = 48;
 const ACTS = ['read', 'write', 'load', 'attach', 'block', 'exit', 'throw'];
 
 closeCachesAfterEach();

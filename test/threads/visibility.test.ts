@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
 import { closeCachesAfterEach, openCache } from '../support/caches.ts';
 
-const READERS = 3;
-const ROUNDS = 150;
+const READERS = 2;
+const ROUNDS = 120;
 const WALLETS = 16;
 
 const workers: Worker[] = [];
