@@ -77,7 +77,7 @@ export const MUTANTS: readonly Variant[] = [
   { model: 'row', name: 'a look costs no sign', defines: ['SIGNS_KEPT'], fault: 'robbed', why: 'a blocked thread has answered with its last waiter, and is taken for dead' },
   { model: 'row', name: 'signs without their epoch', defines: ['SIGNS_BARE'], fault: 'robbed', why: 'set back too late by who closes: the next holder has signs that he has no waiters for. A bug this project had' },
   { model: 'row', name: 'an older epoch signs', defines: ['SIGN_LATE'], fault: 'robbed', why: 'who closes late writes over the signs of the next holder. A bug this project had' },
-  { model: 'row', name: 'the owner does not mark that it looks', defines: ['NO_SUSPECT'], fault: 'robbed', why: 'the thread closes and another has the row when the owner frees it' },
+  { model: 'row', name: 'the owner does not mark that it looks', defines: ['NO_SUSPECT'], fault: 'robbed', why: 'a thread puts up its waiter between the count and the freeing, and takes the row for its own' },
   { model: 'row', name: 'freed before its waiters are woken', defines: ['FREE_FIRST'], fault: 'robbed', why: 'wakes those of the next holder, whose signs know nothing of it' },
   { model: 'row', name: 'closed under a look, without a last sign', defines: ['FREE_UNSIGNED'], fault: 'leaked', why: 'the looks have used all signs, and nobody may look again' },
 ];
