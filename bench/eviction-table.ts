@@ -18,8 +18,8 @@ import { S3FifoPolicy } from '../src/eviction/s3-fifo.ts';
 import { WTinyLfuPolicy } from '../src/eviction/w-tinylfu.ts';
 
 /**
- * Families on one side only: relatives of a trace say what it says. Of `adaptive`'s constants those of its curves were chosen by means over all of these
- * and over families made up for it; how candidates are found and how many ghosts there are, by TUNE alone.
+ * Families on one side only: relatives of a trace say what it says. Neither side is unseen: the constants of `adaptive`'s curves were chosen by means over all of
+ * these, and of the later choices HOLD_OUT refused some that TUNE would have made. The difference between the two is what to look at.
  */
 const TUNE = ['lirs-cpp', 'lirs-gli', 'lirs-multi1', 'lirs-multi3', 'lirs-sprite', 'lirs-loop', 'lirs-2pools', 'c2k-web12', 'c2k-orm-busy', 'web-apache', 'adaptsize-req', 'cdn-tc0', 'syn-scan'];
 const HOLD_OUT = ['corda-vault', 'arc-oltp', 'arc-p3', 'cp-io', 'tcb-1326', 'tcb-3300', 'tcb-6579', 'git-redisson', 'syn-zipf10', 'syn-drift', 'pumpfun'];
