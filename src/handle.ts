@@ -24,6 +24,8 @@ export interface CacheSettings {
   readonly load: LoadSettings;
   /** False for `none:`. */
   readonly hasL2: boolean;
+  /** Hash-tag buckets of L2's keys; 0 for none. */
+  readonly buckets: number;
 }
 
 export function checkHandle(handle: unknown): CacheHandle {

@@ -138,6 +138,7 @@ function settingsOf(options: ResolvedOptions): CacheSettings {
     walletPattern: options.walletPattern,
     load: options.load,
     hasL2: options.l2.kind !== 'none',
+    buckets: options.l2.kind === 'redis' ? options.l2.buckets : 0,
   };
 }
 

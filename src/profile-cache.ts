@@ -6,6 +6,7 @@ import { ProfileCacheError, UpdateRefusedError } from './errors.ts';
 import type { CacheHandle } from './handle.ts';
 import type { Backend, CacheHealth } from './load/backend.ts';
 import { Pacer, orAborted } from './load/deferred.ts';
+import { inBucketOrder } from './load/bucket-order.ts';
 import { policyOf, type LoadPolicy } from './load/load-policy.ts';
 import { Loading, type StaleServed } from './load/loading.ts';
 import { MissBatch } from './load/miss-batch.ts';
@@ -190,7 +191,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     this.#mustBeOpen();
     this.#ttlMs(options?.ttlSeconds);
     const counts: UpdateCounts = { l1: 0, stored: 0, queued: 0, skipped: 0 };
-    const refused: { wallet: unknown; error: ProfileCacheError }[] = [];
+    const refused: { at: number; wallet: unknown; error: ProfileCacheError }[] = [];
     const inFlight = new Set<Promise<void>>();
     const send = (part: EncodedUpdate[]) => {
       const sending = this.#backend.update(part).then((results) => {
@@ -203,11 +204,11 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     };
     const pacer = new Pacer();
     let part: EncodedUpdate[] = [];
-    for (const entry of entries) {
+    for (const [at, entry] of inBucketOrder(entries, this.handle.settings.buckets)) {
       try {
         part.push(this.#encode(entry?.[0], entry?.[1], options?.ttlSeconds));
       } catch (error) {
-        refused.push({ wallet: entry?.[0], error: ProfileCacheError.from(error, 'ERR_PROFILE') });
+        refused.push({ at, wallet: entry?.[0], error: ProfileCacheError.from(error, 'ERR_PROFILE') });
       }
       if (part.length === PART_ENTRIES) {
         send(part);
@@ -218,7 +219,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     }
     if (part.length > 0) send(part);
     await Promise.all(inFlight);
-    if (refused.length > 0) throw new UpdateRefusedError(refused, counts);
+    if (refused.length > 0) throw new UpdateRefusedError(refused.sort((a, b) => a.at - b.at).map(({ wallet, error }) => ({ wallet, error })), counts);
     return counts;
   }
 

@@ -30,6 +30,8 @@ export class Outgoing {
   private readonly decidedAbove = new Map<number, boolean>();
   private doubts: Doubt[] = [];
   private doubtsAway = 0;
+  private stampedMs = -1;
+  private stamp = '';
 
   /** @param isLossy of the channel: where nothing gets lost unseen, nobody sends notices or heartbeats. */
   constructor(publisher: string, wallMs: () => number, isLossy: boolean) {
@@ -82,7 +84,13 @@ export class Outgoing {
     return { beat, text: formatHeartbeat({ publisher, settled, sent, beat, ...(last && { last }) }, this.timestamp()) };
   }
 
+  /** Many events are of one millisecond, and making the text takes longer than all the rest of an event. */
   private timestamp(): string {
-    return new Date(this.wallMs()).toISOString();
+    const wholeMs = Math.floor(this.wallMs());
+    if (wholeMs !== this.stampedMs) {
+      this.stampedMs = wholeMs;
+      this.stamp = new Date(wholeMs).toISOString();
+    }
+    return this.stamp;
   }
 }

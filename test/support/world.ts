@@ -111,7 +111,7 @@ export class WorldNode {
     };
     const clock = { monotonicMs: () => time.nowMs, wallMs };
     this.clock = clock;
-    this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: options.ttlSeconds ?? TTL_SECONDS, l2TtlJitter: 0, load: loadSettings(options.load), l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true };
+    this.settings = { nearProfiles: 4, maxBytes: 16 * 1024, l2TtlSeconds: options.ttlSeconds ?? TTL_SECONDS, l2TtlJitter: 0, load: loadSettings(options.load), l2TimeoutMs: timeoutMs, maxProfileBytes: 1_000, format: 'portable', walletPattern: undefined, hasL2: true, buckets: 0 };
     this.versions = new VersionClock(wallMs);
     this.thread = this.makeThread(true);
     this.home.writer.onSlotChange = this.thread.slotChanged;
