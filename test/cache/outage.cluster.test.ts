@@ -4,7 +4,7 @@ import { startStandalone, type LocalStandalone } from '../../src/l2/local-cluste
 import type { ProfileCacheOptions } from '../../src/options.ts';
 import { closeCachesAfterEach, openCache, until } from '../support/caches.ts';
 
-const PORT = 17_395;
+const PORT = 17_396;
 const L2_TIMEOUT_MS = 300;
 /** A busy machine may wake us late; an answer that waited for a hung server would take for ever. */
 const SLACK_MS = 4_000;

@@ -1,5 +1,5 @@
 /**
- * Starts what the `cluster` project needs, once for all of its files: a six-node Redis Cluster and one standalone Redis.
+ * Starts what the projects `cluster` and `nodes` need, each its own, once for all of its files: a six-node Redis Cluster and one standalone Redis.
  * Files reach them through `inject('redisCluster')` and `inject('redisStandalone')`. A file that kills nodes starts its own.
  * Where redis-server is missing, the package manager of the system is tried; without the rights for that, one line says what to run.
  */
@@ -8,8 +8,8 @@ import type { TestProject } from 'vitest/node';
 import { startLocalCluster, startStandalone } from '../../src/l2/local-cluster.ts';
 import { installLine, isOnPath } from '../../src/l2/local-node.ts';
 
-const CLUSTER_BASE_PORT = 17_379;
-const STANDALONE_PORT = 17_389;
+const BASE_PORTS: Record<string, number> = { cluster: 17_379, nodes: 17_460 };
+const STANDALONE_AFTER = 10;
 
 export interface ProvidedCluster {
   basePort: number;
@@ -25,9 +25,11 @@ declare module 'vitest' {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   if (!isOnPath('redis-server')) installRedis();
-  const cluster = await startLocalCluster({ basePort: CLUSTER_BASE_PORT });
+  const basePort = BASE_PORTS[project.name];
+  if (basePort === undefined) throw new Error(`no ports are set aside for the project ${project.name}`);
+  const cluster = await startLocalCluster({ basePort });
   try {
-    const standalone = await startStandalone({ port: STANDALONE_PORT });
+    const standalone = await startStandalone({ port: basePort + STANDALONE_AFTER });
     project.provide('redisCluster', { basePort: cluster.basePort, nodes: cluster.nodes.map(({ host, port, pid }) => ({ host, port, pid })) });
     project.provide('redisStandalone', { host: standalone.host, port: standalone.port, pid: standalone.pid });
     return async () => {
