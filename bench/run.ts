@@ -14,13 +14,13 @@ import { reportText, summaryText, type Report } from './support/report.ts';
 
 const here = new URL('./', import.meta.url);
 /** Quick and quiet ones first; those that need the cluster together. */
-const ORDER = ['l1-hit', 'l1-cold', 'off-heap', 'threads', 'attach', 'l2-hit', 'bulk-prefetch', 'update', 'bytes', 'embedded'];
+const ORDER = ['l1-hit', 'l1-cold', 'threads', 'attach', 'l2-hit', 'bulk-prefetch', 'update', 'bytes', 'embedded'];
 const ON_CLUSTER = new Set(['l2-hit', 'bulk-prefetch', 'update', 'bytes']);
 /** Long past anything that is not stuck. */
 const BENCH_DEADLINE_MS = 180_000;
 
-/** Runs of their own, minutes long: `npm run model`, `torture`, `soak`, `chaos`, `fuzz`, and the table of native-notes/eviction.md. */
-const NO_QUESTIONS = ['run.ts', 'model.ts', 'torture.ts', 'soak.ts', 'eviction-table.ts', 'chaos.ts', 'fuzz.ts'];
+/** Runs of their own, minutes long: `npm run model`, `torture`, `soak`, `chaos`, `fuzz`, `off-heap`, and the table of native-notes/eviction.md. */
+const NO_QUESTIONS = ['run.ts', 'model.ts', 'torture.ts', 'soak.ts', 'eviction-table.ts', 'chaos.ts', 'fuzz.ts', 'off-heap.ts'];
 const known = readdirSync(here).filter((file) => file.endsWith('.ts') && !NO_QUESTIONS.includes(file)).map((file) => file.slice(0, -3));
 const names = [...ORDER.filter((name) => known.includes(name)), ...known.filter((name) => !ORDER.includes(name))];
 
