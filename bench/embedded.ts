@@ -29,7 +29,7 @@ async function run(): Promise<Findings> {
 async function measure(folder: string): Promise<Findings> {
   const fleets = [makeFleet(PROFILES, 1), makeFleet(PROFILES, 1 + PROFILES)];
   const singles = makeFleet(READS + WARM_UP, 1 + 2 * PROFILES);
-  const open = (maxProfiles: number) => ProfileCache.open<BenchProfile>({ l1: { maxProfiles }, l2: { kind: 'embedded', path: folder }, l2TtlSeconds: 1_800, l2TimeoutMs: 10_000 });
+  const open = (maxProfiles: number) => ProfileCache.open<BenchProfile>({ l1: { maxProfiles, eviction: 'lru' }, l2: { kind: 'embedded', path: folder }, l2TtlSeconds: 1_800, l2TimeoutMs: 10_000 });
   const writer = await open(PROFILES);
   await writer.updateProfiles(singles.entries);
 

@@ -1,9 +1,9 @@
 /** `profile` on the embedded store, in a pipe and with --json. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writeSampleTrades } from '../../src/profiler/sample-write.ts';
 import { makeTmpFolder } from '../support/tmp.ts';
 import { lines, MAIN, run, start, type JsonError } from './command.ts';
@@ -16,10 +16,19 @@ const WALLETS = 300;
 let tmp: { path: string; remove: () => void };
 let folder: string;
 
-beforeEach(async () => {
+/** Made once; each test gets a copy in a folder of its own. */
+let samples: { path: string; remove: () => void };
+beforeAll(async () => {
+  samples = makeTmpFolder('cli-samples');
+  await writeSampleTrades(join(samples.path, 'trades.csv'), { wallets: WALLETS, trades: 3_000, tokens: 20, seed: 5 });
+  await writeSampleTrades(join(samples.path, 'big.csv'), { wallets: 4_000, trades: 24_000, tokens: 100, seed: 6 });
+});
+afterAll(() => samples.remove());
+
+beforeEach(() => {
   tmp = makeTmpFolder('cli');
   folder = tmp.path;
-  await writeSampleTrades(join(folder, 'trades.csv'), { wallets: WALLETS, trades: 3_000, tokens: 20, seed: 5 });
+  copyFileSync(join(samples.path, 'trades.csv'), join(folder, 'trades.csv'));
 });
 afterEach(() => tmp.remove());
 
@@ -121,9 +130,7 @@ describe('profile', () => {
 });
 
 describe('profile, stopped', () => {
-  beforeEach(async () => {
-    await writeSampleTrades(join(folder, 'big.csv'), { wallets: 4_000, trades: 24_000, tokens: 100, seed: 6 });
-  });
+  beforeEach(() => copyFileSync(join(samples.path, 'big.csv'), join(folder, 'big.csv')));
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     it(`${signal}: finishes what is in flight, leaves no half file, and the same command goes on from there`, { timeout: 60_000 }, async () => {

@@ -12,7 +12,7 @@ import type { GetOutcome } from '../../src/l2/store.ts';
 import { makeTmpFolder } from '../support/tmp.ts';
 import { embeddedOptions } from '../support/tmp-store.ts';
 
-const KILLS = Number(process.env.PROFILECACHE_KILL_ROUNDS ?? 20);
+const KILLS = Number(process.env.PROFILECACHE_KILL_ROUNDS ?? 10);
 const childFile = fileURLToPath(new URL('./embedded-child.mjs', import.meta.url));
 
 let folder: ReturnType<typeof makeTmpFolder>;
