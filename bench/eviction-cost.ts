@@ -65,7 +65,7 @@ function l1(name: keyof typeof POLICIES) {
   return (id: number): number => {
     key.set(wallets[id]);
     if (reader.read(key, 1) === 'hit') {
-      writer.touch(reader.slot);
+      writer.policy.touched(reader.slot);
       return 0;
     }
     must(writer.put(key, payload, { schemaId: 1, version: ++version, expiresAtMs: FAR_MS, createdAtMs: 0 }) === 'stored', 'L1 took it');

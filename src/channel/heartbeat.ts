@@ -6,7 +6,7 @@
  * It says: of my numbers up to `settled`, exactly `sent` went out as events; the others were refused by L2 and never will. Who has
  * heard fewer has lost some. Totals, not differences: a heartbeat that gets lost costs nothing, the next one says it all.
  */
-import { MAX_EVENT_BYTES } from './update-event.ts';
+import { fieldsOf } from './update-event.ts';
 
 export interface Heartbeat {
   publisher: string;
@@ -31,15 +31,9 @@ export function formatHeartbeat({ publisher, settled, sent, beat, last }: Heartb
 
 /** `undefined` for anything that is no heartbeat; never throws, whatever the text. */
 export function parseHeartbeat(text: string): Heartbeat | undefined {
-  if (text.length > MAX_EVENT_BYTES) return undefined;
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof data !== 'object' || data === null) return undefined;
-  const { type, publisher, settled, sent, beat, last } = data as Record<string, unknown>;
+  const fields = fieldsOf(text);
+  if (fields === undefined) return undefined;
+  const { type, publisher, settled, sent, beat, last } = fields;
   if (type !== 'heartbeat' || typeof publisher !== 'string' || publisher === '' || publisher.length > 64) return undefined;
   if (!isCount(settled) || !isCount(sent) || !isCount(beat) || sent > settled) return undefined;
   return { publisher, settled, sent, beat, last: last === true };

@@ -38,17 +38,22 @@ export function formatEvent(event: UpdateEvent): string {
   return `${text}}`;
 }
 
-/** `undefined` for anything that is no update event; never throws, whatever the text. */
-export function parseEvent(text: string): UpdateEvent | undefined {
+/** The fields of a message of bearable length; `undefined` for anything else, never throws. */
+export function fieldsOf(text: string): Record<string, unknown> | undefined {
   if (text.length > MAX_EVENT_BYTES) return undefined;
-  let data: unknown;
   try {
-    data = JSON.parse(text);
+    const data: unknown = JSON.parse(text);
+    return typeof data === 'object' && data !== null && !Array.isArray(data) ? (data as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
   }
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) return undefined;
-  const { wallet, timestamp, type = 'updated', publisher, seq, version } = data as Record<string, unknown>;
+}
+
+/** `undefined` for anything that is no update event; never throws, whatever the text. */
+export function parseEvent(text: string): UpdateEvent | undefined {
+  const fields = fieldsOf(text);
+  if (fields === undefined) return undefined;
+  const { wallet, timestamp, type = 'updated', publisher, seq, version } = fields;
   if (typeof type !== 'string' || !TYPES.includes(type)) return undefined;
   if (typeof wallet !== 'string' || wallet.length > MAX_WALLET_UNITS || (wallet === '') !== (type === 'cleared')) return undefined;
   if (typeof timestamp !== 'string' || timestamp.length > 64 || Number.isNaN(Date.parse(timestamp))) return undefined;

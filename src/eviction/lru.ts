@@ -47,6 +47,10 @@ export class LruPolicy implements EvictionPolicy {
     this.unsorted = new Int32Array(queueSlots);
   }
 
+  get bytes(): number {
+    return this.stamps.byteLength + this.queue.byteLength + this.queueStamps.byteLength + this.unsorted.byteLength;
+  }
+
   inserted(slot: number): void {
     this.size++;
     if (slot >= this.slotsEnd) this.slotsEnd = slot + 1;

@@ -78,7 +78,7 @@ export class NearCache {
 
   /** Whether a profile that was just decoded is worth a `set`: while there is room, always; then, when its slot comes again. */
   admits(slot: number): boolean {
-    return this.entries.size < this.maxEntries || this.admission.seenBefore(slot);
+    return this.entries.size < this.maxEntries || (this.maxEntries > 0 && this.admission.seenBefore(slot));
   }
 
   /** The owner has changed the content of `slot`, or doubts it. */

@@ -153,11 +153,6 @@ export class L1Writer {
     return this.region.slotCount;
   }
 
-  /** A hit by the owner itself. */
-  touch(slot: number): void {
-    this.policy.touched(slot);
-  }
-
   clear(): void {
     const { region } = this;
     for (let slot = 0; slot < region.slotCount; slot++) if (this.inUse(slot)) this.emptySlot(slot);

@@ -29,7 +29,7 @@ function missesOfL1(trace: Trace, name: EvictionName): number {
   for (id of trace.ids) {
     key.set(`wallet-${id}`);
     if (reader.read(key, 1_000) === 'hit') {
-      writer.touch(reader.slot);
+      writer.policy.touched(reader.slot);
       continue;
     }
     misses++;

@@ -59,7 +59,7 @@ function run(name: keyof typeof POLICIES, maxProfiles: number, maxBytes: number,
       case 'get': {
         const held = put.get(now.wallet);
         if (reader.read(key.set(now.wallet), nowMs) !== 'hit') break;
-        writer.touch(reader.slot);
+        writer.policy.touched(reader.slot);
         expect(held !== undefined && held.expiresAtMs > nowMs).toBe(true);
         expect(Buffer.from(reader.payload.subarray(0, reader.payloadBytes)).equals(held?.payload as Buffer)).toBe(true);
         break;

@@ -1,5 +1,6 @@
 /** The layout as numbers. When one of these changes, LAYOUT_VERSION and the picture in layout.ts change with it. */
 import { describe, expect, test } from 'vitest';
+import { LruPolicy } from '../../src/eviction/lru.ts';
 import { ProfileCacheError } from '../../src/errors.ts';
 import { HEADER, HEADER_BYTES, LAYOUT_MAGIC, LAYOUT_VERSION, MAX_SLOTS, RECORD, RECORD_ALIGN_BYTES, RING_ENTRIES, ROW, SCHEMA_IDS, SCHEMA_LOG_BYTES, SLOT, THREAD_ROWS, planLayout, recordBytes } from '../../src/l1/layout.ts';
 import { createRegion, openRegion } from '../../src/l1/region.ts';
@@ -64,16 +65,15 @@ test('a record is its header, key and payload, padded to 4', () => {
   expect([recordBytes(1, 0), recordBytes(4, 0), recordBytes(5, 0), recordBytes(44, 1095)]).toEqual([32, 32, 36, 1168]);
 });
 
-test('bytes of an entry beside its key and payload: at most 64 at a million and at 200,000 profiles, policy lru included', () => {
-  const lruBytes = 8;
+test('bytes of an entry beside its key and payload: at most 64 from 5,000 profiles to a million, policy lru included', () => {
   const overheadOf = (profiles: number) => {
     const plan = planLayout(profiles, 1024 * MIB);
     const perRecord = [0, 1, 2, 3].reduce((sum, odd) => sum + recordBytes(44, 1_000 + odd) - 1_044 - odd, 0) / 4;
-    return (plan.slotsStart - plan.indexStart) / profiles + SLOT.bytes + perRecord + lruBytes;
+    return (plan.slotsStart - plan.indexStart) / profiles + SLOT.bytes + perRecord + new LruPolicy(profiles).bytes / profiles;
   };
-  expect(overheadOf(1_000_000)).toBeLessThan(62);
-  expect(overheadOf(200_000)).toBeLessThan(64);
-  expect(overheadOf(5_000)).toBeLessThan(67);
+  expect(overheadOf(1_000_000)).toBeLessThan(59);
+  expect(overheadOf(200_000)).toBeLessThan(61);
+  expect(overheadOf(5_000)).toBeLessThan(64);
 });
 
 describe('a region that is not ours is refused', () => {

@@ -27,7 +27,7 @@ export class TestL1 {
   /** Reads and, as the owner does, touches. */
   get(wallet: string): Buffer | undefined {
     if (this.read(wallet) !== 'hit') return undefined;
-    this.writer.touch(this.reader.slot);
+    this.writer.policy.touched(this.reader.slot);
     return Buffer.from(this.reader.payload.subarray(0, this.reader.payloadBytes));
   }
 
