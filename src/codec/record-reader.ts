@@ -2,16 +2,17 @@
  * Decoders of the structure table's records, one for each structure.
  *
  * A record is its fields' values one behind the other. The first few are read plainly, into a copy of a template that has all the
- * fields already, and what each field held is noted. Then code is made for the structure: one object literal, and for each field
- * first the questions that were answered with yes so far; any other value goes the general way, so the notes decide the speed
- * and never the result. Where a process forbids the making of code (`--disallow-code-generation-from-strings`), records go on being
- * read plainly, at about half the speed.
+ * fields already, and what each field held is noted. Then code is made for the structure: a constructor (siteless.ts says why no
+ * literal), and for each field first the questions that were answered with yes so far; any other value goes the general way, so the
+ * notes decide the speed and never the result. Where a process forbids the making of code (`--disallow-code-generation-from-strings`),
+ * and for structures with fields such as `toString`, records go on being read plainly, at about half the speed.
  *
  * The generated text holds field names (as JSON strings, of a table that was checked: no `__proto__`, none that begins with a
  * digit) and pieces of FAST below; nothing of it comes from a value.
  */
 import { corrupt } from './corrupt.ts';
 import { cursor, cut, textBetween } from './cursor.ts';
+import { plainObjectMaker } from './siteless.ts';
 
 type ReadRecord = () => object;
 export interface RecordReader {
@@ -89,16 +90,19 @@ function note(counts: number[], token: number): void {
 }
 
 function compile(keys: readonly string[], seen: readonly number[][], readValue: ReadValue): ReadRecord | undefined {
-  const literal = `{${keys.map((key, i) => `${JSON.stringify(key)}:v${i}`).join(',')}}`;
+  const values = keys.map((_, i) => `v${i}`);
+  const maker = plainObjectMaker('R', keys, values);
+  if (maker === undefined) return undefined;
   const fields = keys.map((_, i) => {
     const asked = FAST.map((fast, kind) => ({ code: fast.code(`v${i}`), times: seen[i][kind] })).filter(({ times }) => times > 0).sort((a, b) => b.times - a.times);
     const general = `{c.at=p;v${i}=r(t);p=c.at}`;
     return `if(p>=e)throw cut();t=b[p++];${[...asked.map(({ code }) => code), general].join('\nelse ')}`;
   });
   const source = `'use strict';
-return function(){const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0,${keys.map((_, i) => `v${i}`).join(',')};
+${maker}
+return function(){const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0,${values.join(',')};
 ${fields.join('\n')}
-c.at=p;return f(${literal})}`;
+c.at=p;return f(new R(${values.join(',')}))}`;
   try {
     return new Function('c', 'f', 'cut', 's', 'r', source)(cursor, freeze, cut, textBetween, readValue) as ReadRecord;
   } catch {

@@ -17,6 +17,7 @@ import { keyWork } from './key-work.ts';
 import { readName, trimNames } from './name-reader.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
 import { beginRecords, recordReader, type RecordReader } from './record-reader.ts';
+import { arrayOf, arrayToFill } from './siteless.ts';
 import { WORK, arrayWork, isNumbered, recordWork } from './work-budget.ts';
 
 /**
@@ -31,9 +32,6 @@ export const PREFIX_MAPS = 1;
 export const PREFIX_UNICODE = 2;
 
 const freeze = Object.freeze;
-/** An array up to here grows as it fills; a longer one is made at its length, at a quarter of the time. */
-const GROWN_ARRAY = 64;
-
 /** Of the decode under way: the table's records, and the shapes that the value itself defines (undefined: it may not). */
 let records: readonly RecordReader[] | undefined;
 let inlineShapes: Array<readonly string[] | undefined> | undefined;
@@ -154,20 +152,19 @@ function readArray(length: number): readonly unknown[] {
   return freeze(array);
 }
 
-/** Literals have exactly the room that they need, where an array that grows starts with room for 17. */
 function shortArray(length: number): unknown[] {
   switch (length) {
-    case 0: return [];
-    case 1: return [readNext()];
-    case 2: return [readNext(), readNext()];
-    case 3: return [readNext(), readNext(), readNext()];
-    default: return [readNext(), readNext(), readNext(), readNext()];
+    case 0: return arrayOf();
+    case 1: return arrayOf(readNext());
+    case 2: return arrayOf(readNext(), readNext());
+    case 3: return arrayOf(readNext(), readNext(), readNext());
+    default: return arrayOf(readNext(), readNext(), readNext(), readNext());
   }
 }
 
 /** A length that lies is at most the bytes that are left, and has been paid for. */
 function longArray(length: number): unknown[] {
-  const array: unknown[] = length <= GROWN_ARRAY ? [] : new Array(length);
+  const array = arrayToFill(length);
   for (let i = 0; i < length; i++) array[i] = readNext();
   return array;
 }
