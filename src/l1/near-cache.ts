@@ -2,25 +2,11 @@
  * The near cache of one thread: decoded, frozen profiles, each good for as long as the content of its slot stands. A thread that does not
  * write L1 compares the slot's version at every hit; the owner, who writes it, is told of every change (`slotChanged`) and need not look.
  * Bounded by count. Eviction is second chance (CLOCK): a hit is one store, and the hand passes over what was hit since.
+ *
+ * An entry is a place: a number, by which columns hold what belongs to it. From the wallet to its profile a hit follows one reference less
+ * than it would through an object for each entry, and what it checks on the way stands together in 16 bytes.
  */
 import { NearAdmission } from './near-admission.ts';
-
-export interface NearEntry {
-  // What a hit looks at stands first and together, and is small integers: a double would be another object to follow.
-  readonly profile: object;
-  /** Where the region has the slot's version word, and what it said when the profile was read. */
-  readonly versionAt: number;
-  readonly slotVersion: number;
-  /** Ticks (`tickOf`) that are over before the entry expires. */
-  readonly lastWholeTick: number;
-  readonly slot: number;
-  hit: boolean;
-  readonly wallet: string;
-  /** Place on the clock. */
-  readonly place: number;
-  /** On the monotonic clock. */
-  readonly expiresAtMs: number;
-}
 
 const TICK_MS = 64;
 const MAX_TICK = 2 ** 30;
@@ -34,17 +20,26 @@ export interface SlotVersions {
   at(slot: number): number;
 }
 
+/** The words of a place. `lastWholeTick`: ticks (`tickOf`) that are over before the entry expires. `version`: of the slot, when the profile was read. */
+const WORD = { slot: 0, version: 1, lastWholeTick: 2, hit: 3 } as const;
+const WORD_BITS = 2;
+const FIRST_PLACES = 64;
+const NOWHERE = -1;
+
 export class NearCache {
-  private readonly entries = new Map<string, NearEntry>();
-  private readonly clock: (NearEntry | undefined)[] = [];
+  private readonly places = new Map<string, number>();
+  private readonly profiles: (object | undefined)[] = [];
+  private readonly wallets: (string | undefined)[] = [];
+  private words = new Int32Array(FIRST_PLACES << WORD_BITS);
+  /** On the monotonic clock. */
+  private expiry = new Float64Array(FIRST_PLACES);
   private readonly maxEntries: number;
   private hand = 0;
   private readonly freePlaces: number[] = [];
   private readonly admission: NearAdmission;
-
   private readonly versions: SlotVersions | undefined;
   /** Of the owner: who has to go when a slot changes. */
-  private readonly bySlot: Map<number, NearEntry> | undefined;
+  private readonly bySlot: Map<number, number> | undefined;
 
   /** @param versions where the versions of the slots stand; undefined for the owner, who calls `slotChanged`. */
   constructor(maxEntries: number, versions?: SlotVersions) {
@@ -55,84 +50,128 @@ export class NearCache {
   }
 
   get size(): number {
-    return this.entries.size;
+    return this.places.size;
   }
 
-  /** The entry, whether it still stands or not. */
-  get(wallet: string): NearEntry | undefined {
-    return this.entries.get(wallet);
+  /** The place of the entry, whether it still stands or not; -1 without one. */
+  find(wallet: string): number {
+    return this.places.get(wallet) ?? NOWHERE;
   }
 
-  /** The entry, marked as hit, if the content of its slot still is what was decoded; one that is outdated is forgotten. */
-  hit(wallet: string): NearEntry | undefined {
-    const entry = this.entries.get(wallet);
-    if (entry === undefined) return undefined;
-    const { versions } = this;
-    if (versions === undefined || Atomics.load(versions.words, entry.versionAt) === entry.slotVersion) {
-      if (!entry.hit) entry.hit = true;
-      return entry;
+  /** The place of the entry, marked as hit, if the content of its slot still is what was decoded; one that is outdated is forgotten. */
+  hit(wallet: string): number {
+    const place = this.places.get(wallet);
+    if (place === undefined) return NOWHERE;
+    const { words, versions } = this;
+    const at = place << WORD_BITS;
+    if (versions === undefined || Atomics.load(versions.words, versions.at(words[at + WORD.slot])) === words[at + WORD.version] >>> 0) {
+      words[at + WORD.hit] = 1;
+      return place;
     }
-    this.delete(entry);
-    return undefined;
+    this.delete(place);
+    return NOWHERE;
+  }
+
+  profileAt(place: number): object {
+    return this.profiles[place] as object;
+  }
+
+  slotAt(place: number): number {
+    return this.words[(place << WORD_BITS) + WORD.slot];
+  }
+
+  slotVersionAt(place: number): number {
+    return this.words[(place << WORD_BITS) + WORD.version] >>> 0;
+  }
+
+  expiresAtMs(place: number): number {
+    return this.expiry[place];
+  }
+
+  /** At any time of `tick` the entry has not expired. False says nothing: compare `expiresAtMs` with the time. */
+  outlasts(place: number, tick: number): boolean {
+    return this.words[(place << WORD_BITS) + WORD.lastWholeTick] >= tick;
   }
 
   /** Whether a profile that was just decoded is worth a `set`: while there is room, always; then, when its slot comes again. */
   admits(slot: number): boolean {
-    return this.entries.size < this.maxEntries || (this.maxEntries > 0 && this.admission.seenBefore(slot));
+    return this.places.size < this.maxEntries || (this.maxEntries > 0 && this.admission.seenBefore(slot));
   }
 
   /** The owner has changed the content of `slot`, or doubts it. */
   slotChanged(slot: number): void {
-    const entry = this.bySlot?.get(slot);
-    if (entry !== undefined) this.delete(entry);
+    const place = this.bySlot?.get(slot);
+    if (place !== undefined) this.delete(place);
   }
 
   set(wallet: string, profile: object, slot: number, slotVersion: number, expiresAtMs: number): void {
     if (this.maxEntries === 0) return;
-    const old = this.entries.get(wallet);
-    const place = old ? old.place : this.takePlace();
-    const entry: NearEntry = {
-      profile, versionAt: this.versions?.at(slot) ?? 0, slotVersion, lastWholeTick: tickOf(expiresAtMs) - 1, slot, hit: false, wallet, place, expiresAtMs,
-    };
-    if (old !== undefined) this.bySlot?.delete(old.slot);
-    this.clock[place] = entry;
-    this.entries.set(wallet, entry);
-    this.bySlot?.set(slot, entry);
+    const known = this.find(wallet);
+    if (known >= 0) this.bySlot?.delete(this.slotAt(known));
+    const place = known >= 0 ? known : this.takePlace();
+    const { words } = this;
+    const at = place << WORD_BITS;
+    words[at + WORD.slot] = slot;
+    words[at + WORD.version] = slotVersion;
+    words[at + WORD.lastWholeTick] = tickOf(expiresAtMs) - 1;
+    words[at + WORD.hit] = 0;
+    this.expiry[place] = expiresAtMs;
+    this.profiles[place] = profile;
+    this.wallets[place] = wallet;
+    this.places.set(wallet, place);
+    this.bySlot?.set(slot, place);
   }
 
   /** What a read found outdated. */
-  delete(entry: NearEntry): void {
-    if (this.entries.get(entry.wallet) !== entry) return;
-    this.entries.delete(entry.wallet);
-    this.bySlot?.delete(entry.slot);
-    this.clock[entry.place] = undefined;
-    this.freePlaces.push(entry.place);
+  delete(place: number): void {
+    this.forget(place);
+    this.freePlaces.push(place);
   }
 
   clear(): void {
-    this.entries.clear();
+    this.places.clear();
     this.bySlot?.clear();
-    this.clock.length = 0;
+    this.profiles.length = 0;
+    this.wallets.length = 0;
     this.freePlaces.length = 0;
     this.hand = 0;
+  }
+
+  private forget(place: number): void {
+    this.places.delete(this.wallets[place] as string);
+    this.bySlot?.delete(this.slotAt(place));
+    this.wallets[place] = undefined;
+    this.profiles[place] = undefined;
   }
 
   private takePlace(): number {
     const free = this.freePlaces.pop();
     if (free !== undefined) return free;
-    if (this.clock.length < this.maxEntries) return this.clock.push(undefined) - 1;
+    if (this.profiles.length < this.maxEntries) return this.addPlace();
     for (;;) {
       const place = this.hand;
       this.hand = (place + 1) % this.maxEntries;
-      const entry = this.clock[place];
-      if (entry === undefined) continue;
-      if (entry.hit) {
-        entry.hit = false;
-        continue;
+      if (this.wallets[place] === undefined) continue;
+      const hitAt = (place << WORD_BITS) + WORD.hit;
+      if (this.words[hitAt] === 0) {
+        this.forget(place);
+        return place;
       }
-      this.entries.delete(entry.wallet);
-      this.bySlot?.delete(entry.slot);
-      return place;
+      this.words[hitAt] = 0;
     }
+  }
+
+  private addPlace(): number {
+    const place = this.profiles.push(undefined) - 1;
+    this.wallets.push(undefined);
+    if (place === this.expiry.length) {
+      const { words, expiry } = this;
+      const places = Math.min(this.maxEntries, 2 * place);
+      this.words = new Int32Array(places << WORD_BITS);
+      this.words.set(words);
+      this.expiry = new Float64Array(places);
+      this.expiry.set(expiry);
+    }
+    return place;
   }
 }

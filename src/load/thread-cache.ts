@@ -90,14 +90,15 @@ export class ThreadCache {
 
   /** The profile if L1 holds it, counted and touched as a hit; a miss is not counted. Throws ERR_WALLET. */
   get(wallet: string): object | undefined {
-    const near = this.near.hit(wallet);
-    if (near !== undefined) {
-      if (near.lastWholeTick >= this.hitClock.nowTick() || near.expiresAtMs > this.hitClock.nowMs()) {
+    const { near } = this;
+    const place = near.hit(wallet);
+    if (place >= 0) {
+      if (near.outlasts(place, this.hitClock.nowTick()) || near.expiresAtMs(place) > this.hitClock.nowMs()) {
         this.row.count(NEAR_HITS);
-        this.hits.touched(near.slot);
-        return near.profile;
+        this.hits.touched(near.slotAt(place));
+        return near.profileAt(place);
       }
-      this.near.delete(near);
+      near.delete(place);
     }
     const profile = this.readShared(wallet, this.hitClock.nowMs());
     if (profile !== undefined) this.row.count(COUNTER.sharedHits);
@@ -118,9 +119,9 @@ export class ThreadCache {
     checkWallet(wallet, this.pattern);
     const { reader } = this;
     if (this.read(wallet, nowMs - this.graceMs) !== 'hit') return undefined;
-    const near = this.near.get(wallet);
-    const isNear = near !== undefined && near.slot === reader.slot && near.slotVersion === reader.slotVersion;
-    const profile = isNear ? near.profile : this.decode();
+    const place = this.near.find(wallet);
+    const isNear = place >= 0 && this.near.slotAt(place) === reader.slot && this.near.slotVersionAt(place) === reader.slotVersion;
+    const profile = isNear ? this.near.profileAt(place) : this.decode();
     if (profile === undefined) return undefined;
     return {
       profile,
@@ -161,8 +162,8 @@ export class ThreadCache {
   /** Milliseconds until the resident profile expires; Infinity when L1 does not hold it. */
   leftMs(wallet: string): number {
     const nowMs = this.clock.monotonicMs();
-    const near = this.near.get(wallet);
-    if (near !== undefined) return near.expiresAtMs - nowMs;
+    const place = this.near.find(wallet);
+    if (place >= 0) return this.near.expiresAtMs(place) - nowMs;
     return this.read(wallet, nowMs) === 'hit' ? this.reader.expiresAtMs - nowMs : Infinity;
   }
 

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { NearCache } from '../../src/l1/near-cache.ts';
+import { NearCache, tickOf } from '../../src/l1/near-cache.ts';
 
 const filled = (maxEntries: number, wallets: number) => {
   const near = new NearCache(maxEntries);
   for (let i = 0; i < wallets; i++) near.set(`w${i}`, { i }, i, 1, 1e9);
   return near;
 };
-const held = (near: NearCache, wallets: number) => Array.from({ length: wallets }, (_, i) => i).filter((i) => near.get(`w${i}`));
+const held = (near: NearCache, wallets: number) => Array.from({ length: wallets }, (_, i) => i).filter((i) => near.find(`w${i}`) >= 0);
+const NOWHERE = -1;
 
 test('never holds more than its bound', () => {
   const near = new NearCache(8);
@@ -19,7 +20,7 @@ test('never holds more than its bound', () => {
 
 test('a bound of 0 holds nothing', () => {
   const near = filled(0, 3);
-  expect([near.size, near.get('w0')]).toEqual([0, undefined]);
+  expect([near.size, near.find('w0')]).toEqual([0, NOWHERE]);
 });
 
 describe('second chance', () => {
@@ -28,7 +29,7 @@ describe('second chance', () => {
   });
   test('what was hit is passed over once', () => {
     const near = filled(4, 4);
-    (near.get('w0') as { hit: boolean }).hit = true;
+    near.hit('w0');
     near.set('w4', {}, 4, 1, 1e9);
     expect(held(near, 5)).toEqual([0, 2, 3, 4]);
     // The hand has gone on from w1; w0 has used its chance.
@@ -39,7 +40,7 @@ describe('second chance', () => {
   });
   test('all hit: one round clears the marks and somebody goes', () => {
     const near = filled(4, 4);
-    for (let i = 0; i < 4; i++) (near.get(`w${i}`) as { hit: boolean }).hit = true;
+    for (let i = 0; i < 4; i++) near.hit(`w${i}`);
     near.set('w4', {}, 4, 1, 1e9);
     expect(near.size).toBe(4);
   });
@@ -49,38 +50,49 @@ test('set again replaces, in the same place', () => {
   const near = filled(2, 2);
   near.set('w0', { newer: true }, 9, 7, 5);
   expect(near.size).toBe(2);
-  expect(near.get('w0')).toMatchObject({ profile: { newer: true }, slot: 9, slotVersion: 7, expiresAtMs: 5 });
+  const place = near.find('w0');
+  expect([near.profileAt(place), near.slotAt(place), near.slotVersionAt(place), near.expiresAtMs(place)]).toEqual([{ newer: true }, 9, 7, 5]);
 });
 
 describe('delete', () => {
   test('frees the place, which is filled before anybody is evicted', () => {
     const near = filled(4, 4);
-    near.delete(near.get('w2') as never);
-    expect(near.get('w2')).toBe(undefined);
+    near.delete(near.find('w2'));
+    expect(near.find('w2')).toBe(NOWHERE);
     near.set('w9', {}, 9, 1, 1e9);
     expect(held(near, 10)).toEqual([0, 1, 3, 9]);
   });
-  test('of an entry that has been replaced does nothing', () => {
-    const near = filled(4, 4);
-    const old = near.get('w2') as never;
-    near.set('w2', {}, 2, 2, 1e9);
-    near.delete(old);
-    expect(near.get('w2')).toMatchObject({ slotVersion: 2 });
-    expect(near.size).toBe(4);
-  });
   test('of everything, then filling beyond the bound again', () => {
     const near = filled(4, 4);
-    for (let i = 0; i < 4; i++) near.delete(near.get(`w${i}`) as never);
+    for (let i = 0; i < 4; i++) near.delete(near.find(`w${i}`));
     expect(near.size).toBe(0);
     for (let i = 10; i < 30; i++) near.set(`w${i}`, {}, i, 1, 1e9);
     expect(held(near, 30)).toHaveLength(4);
   });
 });
 
+test('a deadline: told by the tick where that is enough, by the time where it is not', () => {
+  const near = new NearCache(4);
+  near.set('w', {}, 0, 1, 10_000.5);
+  const place = near.hit('w');
+  const tick = tickOf(10_000.5);
+  expect([near.outlasts(place, tick - 1), near.outlasts(place, tick), near.outlasts(place, tick + 1)]).toEqual([true, false, false]);
+  expect(near.expiresAtMs(place)).toBe(10_000.5);
+});
+
+test('versions with the top bit are told apart', () => {
+  const words = new Uint32Array([2 ** 32 - 1]);
+  const near = new NearCache(4, { words, at: () => 0 });
+  near.set('w', {}, 0, 2 ** 32 - 1, 1e9);
+  expect(near.slotVersionAt(near.hit('w'))).toBe(2 ** 32 - 1);
+  words[0] = 2 ** 31 - 1;
+  expect(near.hit('w')).toBe(NOWHERE);
+});
+
 test('clear forgets all', () => {
   const near = filled(4, 9);
   near.clear();
-  expect([near.size, near.get('w8')]).toEqual([0, undefined]);
+  expect([near.size, near.find('w8')]).toEqual([0, NOWHERE]);
   for (let i = 0; i < 9; i++) near.set(`w${i}`, {}, i, 1, 1e9);
   expect(near.size).toBe(4);
 });
@@ -88,24 +100,23 @@ test('clear forgets all', () => {
 test('any order of set, hit, delete and clear keeps the bound and the entries', () => {
   let seed = 12_345;
   const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
-  for (const maxEntries of [1, 2, 3, 16]) {
+  for (const maxEntries of [1, 2, 3, 16, 100]) {
     const near = new NearCache(maxEntries);
-    const newest = new Map<string, number>();
+    const newest = new Map<string, object>();
     for (let i = 0; i < 20_000; i++) {
-      const wallet = `w${random(40)}`;
-      const entry = near.get(wallet);
-      if (entry) {
-        // Not an expect of each of 80,000: those cost more than the test.
-        if (entry.wallet !== wallet || entry.slotVersion !== newest.get(wallet)) throw new Error(`${wallet} came back as ${entry.wallet}, version ${entry.slotVersion}`);
-        entry.hit = true;
-      }
+      const wallet = `w${random(maxEntries < 100 ? 40 : 150)}`;
+      const place = near.hit(wallet);
+      // Not an expect of each of 80,000: those cost more than the test.
+      if (place >= 0 && near.profileAt(place) !== newest.get(wallet)) throw new Error(`${wallet} came back as ${JSON.stringify(near.profileAt(place))}`);
+      if (place >= 0 && near.slotAt(place) !== (newest.get(wallet) as { i: number }).i) throw new Error(`${wallet} is said to be in slot ${near.slotAt(place)}`);
       const choice = random(100);
       if (choice < 60) {
-        near.set(wallet, {}, 0, i, 1e9);
-        newest.set(wallet, i);
-      } else if (choice < 80 && entry) {
-        near.delete(entry);
-        if (near.get(wallet) !== undefined) throw new Error(`${wallet} was deleted and is there`);
+        const profile = { wallet, i };
+        near.set(wallet, profile, i, i, 1e9);
+        newest.set(wallet, profile);
+      } else if (choice < 80 && place >= 0) {
+        near.delete(place);
+        if (near.find(wallet) >= 0) throw new Error(`${wallet} was deleted and is there`);
       } else if (choice === 99) near.clear();
       if (near.size > maxEntries) throw new Error(`${near.size} entries, ${maxEntries} allowed`);
     }
