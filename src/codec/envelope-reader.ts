@@ -69,11 +69,15 @@ export class EnvelopeReader {
   }
 }
 
+/** Looked up once, not for each character: strings come in more shapes than an inline cache holds. */
+const { charCodeAt } = String.prototype;
+
 function isWallet(bytes: Uint8Array, start: number, end: number, wallet: string): boolean {
-  if (end - start === wallet.length) {
+  const { length } = wallet;
+  if (end - start === length) {
     let i = 0;
-    while (i < wallet.length && bytes[start + i] === wallet.charCodeAt(i) && bytes[start + i] < 0x80) i++;
-    if (i === wallet.length) return true;
+    while (i < length && bytes[start + i] === charCodeAt.call(wallet, i) && bytes[start + i] < 0x80) i++;
+    if (i === length) return true;
   }
   return Buffer.from(wallet, 'utf8').equals(bytes.subarray(start, end));
 }

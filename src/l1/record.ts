@@ -18,6 +18,9 @@ export interface RecordMeta {
 /** Below this the bytes are copied sooner than a view is made. */
 const MIN_WORD_COPY_BYTES = 128;
 const WORD = 2 ** 32;
+// A power in an expression is worked out at every use.
+const SCHEMA_UNIT = 2 ** SLOT_BITS;
+const KEY_BYTES_UNIT = 2 ** VERSION_HIGH_BITS;
 const SLOT_MASK = 2 ** SLOT_BITS - 1;
 const VERSION_HIGH_MASK = 2 ** VERSION_HIGH_BITS - 1;
 const MAX_TIME_MS = 2 ** 48 - 1;
@@ -32,13 +35,13 @@ export function writeRecord(region: Region, at: number, slot: number, key: Walle
   const expiresAtMs = wholeMs(meta.expiresAtMs);
   const createdAtMs = wholeMs(meta.createdAtMs);
   // A typed array keeps the low 32 bits of what it is given.
-  u32[word + RECORD.slotAndSchema] = slot + schemaNumber * 2 ** SLOT_BITS;
+  u32[word + RECORD.slotAndSchema] = slot + schemaNumber * SCHEMA_UNIT;
   u32[word + RECORD.payloadBytes] = payload.length;
   u32[word + RECORD.versionLow] = meta.version;
-  u32[word + RECORD.versionHighAndKeyBytes] = Math.floor(meta.version / WORD) + key.length * 2 ** VERSION_HIGH_BITS;
+  u32[word + RECORD.versionHighAndKeyBytes] = Math.floor(meta.version / WORD) + key.length * KEY_BYTES_UNIT;
   u32[word + RECORD.expiresLow] = expiresAtMs;
   u32[word + RECORD.createdLow] = createdAtMs;
-  u32[word + RECORD.timesHigh] = Math.floor(expiresAtMs / WORD) + Math.floor(createdAtMs / WORD) * 2 ** 16;
+  u32[word + RECORD.timesHigh] = Math.floor(expiresAtMs / WORD) + Math.floor(createdAtMs / WORD) * 65_536;
   const keyAt = at + RECORD.headerBytes;
   // By words, the last one perhaps too long: the payload comes over it, and a record is whole words.
   for (let i = 0, keyWords = (key.length + 3) >>> 2; i < keyWords; i++) u32[keyAt / 4 + i] = key.words[i];

@@ -19,6 +19,9 @@ import { beginChange, endChange } from './seqlock.ts';
 import { RingDrain } from './thread-row.ts';
 import type { WalletKey } from './wallet-key.ts';
 
+/** Written out as a power it is worked out anew at every use. */
+const WORD = 2 ** 32;
+
 /** `older`: L1 holds a version as new or newer. `too-large`: L1 cannot hold it; an older version of it has been removed. */
 export type PutResult = 'stored' | 'older' | 'too-large';
 
@@ -288,7 +291,7 @@ export class L1Writer {
     const { u32 } = this.region;
     u32[HEADER.residentProfiles] = this.size;
     u32[HEADER.residentBytesLow] = this.arena.liveBytes >>> 0;
-    u32[HEADER.residentBytesHigh] = Math.floor(this.arena.liveBytes / 2 ** 32);
+    u32[HEADER.residentBytesHigh] = Math.floor(this.arena.liveBytes / WORD);
   }
 
   private readonly holdsKey = (slot: number): boolean => recordHasKey(this.region, this.recordAt(slot), this.key);

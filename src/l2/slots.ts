@@ -146,11 +146,15 @@ function crc16Bytes(bytes: Uint8Array): number {
   return crc;
 }
 
+/** Strings come in more shapes than an inline cache holds: `wallet.charCodeAt` would be looked up anew for every character. */
+const { charCodeAt } = String.prototype;
+
 /** FNV-1a over the UTF-8 bytes, then the finalizer of MurmurHash3 (fmix32): FNV's low bits alone are not even enough. */
 export function walletHash(wallet: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < wallet.length; i++) {
-    const unit = wallet.charCodeAt(i);
+  const { length } = wallet;
+  for (let i = 0; i < length; i++) {
+    const unit = charCodeAt.call(wallet, i);
     if (unit > 0x7f) {
       hash = 0x811c9dc5;
       for (const byte of Buffer.from(wallet, 'utf8')) hash = Math.imul(hash ^ byte, 0x01000193);

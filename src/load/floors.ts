@@ -59,7 +59,7 @@ export class Floors {
   }
 
   isHeld(wallet: string): boolean {
-    return this.holds.has(wallet);
+    return this.holds.size > 0 && this.holds.has(wallet);
   }
 
   heldWallets(): Iterable<string> {
@@ -83,7 +83,7 @@ export class Floors {
   }
 
   voided(wallet: string, token: number): boolean {
-    return (this.fences.get(wallet) ?? 0) > token || this.fenceOfAll > token;
+    return this.fenceOfAll > token || (this.fences.size > 0 && (this.fences.get(wallet) ?? 0) > token);
   }
 
   endLoad(): void {

@@ -21,7 +21,7 @@ import type { L2ClientInternals, Limits } from './limits.ts';
 import { openPool, storeTimes } from './open-pool.ts';
 import type { WorkerPool } from './pool.ts';
 import { Slices } from './slices.ts';
-import { split } from './split.ts';
+import { pick, split } from './split.ts';
 import { WriteMany, buildDelete, buildSet } from './store-writes.ts';
 import type { StoreDelete, StoreWrite, WriteOutcome, WriteParts } from './store-writes.ts';
 import { TaskSizer } from './task-sizer.ts';
@@ -100,7 +100,7 @@ export class L2Client {
     // Parts are sorted by bucket already: hashing them again would cost as much as visiting them.
     const buckets = this.#parts.has(wallets) ? 0 : this.#buckets;
     const lists = split(wallets, { maxItems: this.#sizer.walletsPerTask, threads: this.#threads, buckets });
-    return new Fetch(this.#fetchParts, visit, graceMs).start(lists.length === 1 ? [wallets] : lists.map((list) => Array.from(list, (i) => wallets[i])));
+    return new Fetch(this.#fetchParts, visit, graceMs).start(lists.length === 1 ? [wallets] : lists.map((list) => pick(wallets, list)));
   }
 
   /**
@@ -108,7 +108,7 @@ export class L2Client {
    * are in one part and travel in one MGET. Parts that are cut in the order of the list have a few wallets of every bucket.
    */
   inParts(wallets: readonly string[], partWallets: number): readonly string[][] {
-    const parts = split(wallets, { maxItems: partWallets, threads: 1, buckets: this.#buckets }).map((list) => Array.from(list, (i) => wallets[i]));
+    const parts = split(wallets, { maxItems: partWallets, threads: 1, buckets: this.#buckets }).map((list) => pick(wallets, list));
     for (const part of parts) this.#parts.add(part);
     return parts;
   }

@@ -44,7 +44,8 @@ export async function openPool(options: ResolvedOptions, inbox: InboxShape, limi
     tasksPerThread: limits.tasksPerThread,
     workerData,
     resourceLimits: internals.resourceLimits,
-    execArgv: internals.execArgv,
+    // No loaders of the process: compiling TypeScript on the way, as tsx does, makes these threads start late and run slower.
+    execArgv: internals.execArgv ?? [],
   });
   let timer: NodeJS.Timeout | undefined;
   try {

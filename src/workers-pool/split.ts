@@ -16,7 +16,7 @@ export interface SplitOptions {
 export const MIN_ITEMS_PER_TASK = 64;
 
 /** Indices into `wallets`, one list for each task; each index in exactly one list. */
-export function split(wallets: ArrayLike<string>, options: SplitOptions): Uint32Array[] {
+export function split(wallets: readonly string[], options: SplitOptions): Uint32Array[] {
   const { maxItems, threads, buckets } = options;
   const items = wallets.length;
   const tasks = Math.max(Math.ceil(items / maxItems), Math.min(threads, Math.floor(items / MIN_ITEMS_PER_TASK)), 1);
@@ -30,7 +30,11 @@ export function split(wallets: ArrayLike<string>, options: SplitOptions): Uint32
   // Counting sort by bucket.
   const bucketOf = new Uint32Array(items);
   const starts = new Uint32Array(buckets + 1);
-  for (let i = 0; i < items; i++) starts[(bucketOf[i] = walletHash(wallets[i]) % buckets) + 1]++;
+  for (let i = 0; i < items; i++) {
+    const bucket = walletHash(wallets[i]) % buckets;
+    bucketOf[i] = bucket;
+    starts[bucket + 1]++;
+  }
   for (let b = 0; b < buckets; b++) starts[b + 1] += starts[b];
   const next = starts.slice();
   const order = new Uint32Array(items);
@@ -55,6 +59,13 @@ export function split(wallets: ArrayLike<string>, options: SplitOptions): Uint32
     }
   }
   return lists;
+}
+
+/** What stands at these places. `Array.from` would go through an iterator and a call for each. */
+export function pick<T>(all: readonly T[], places: Uint32Array): T[] {
+  const picked = new Array<T>(places.length);
+  for (let i = 0; i < places.length; i++) picked[i] = all[places[i]];
+  return picked;
 }
 
 function inOrder(items: number): Uint32Array {

@@ -5,6 +5,7 @@ import type { Dispatcher, Job } from './dispatcher.ts';
 import { Operation, timeoutError } from './operation.ts';
 import { SET_NUMBERS } from './protocol.ts';
 import type { Reply, Task } from './protocol.ts';
+import { pick } from './split.ts';
 
 export interface StoreWrite {
   wallet: string;
@@ -93,7 +94,7 @@ class WriteJob<W extends StoreDelete> implements Job {
   }
 
   build(seq: number): Message {
-    return this.#of.build(Array.from(this.#indices, (i) => this.#of.writes[i]), seq, this.deadlineMs);
+    return this.#of.build(pick(this.#of.writes, this.#indices), seq, this.deadlineMs);
   }
 
   answered(reply: Reply, { retried, release }: { retried: boolean; release: () => void }): void {
