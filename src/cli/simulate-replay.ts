@@ -39,7 +39,8 @@ export function replay(trace: Trace, makePolicy: PolicyFactory, bounds: Bounds):
   const { ids, sizes } = trace;
   const slotCount = Math.min(bounds.entries, trace.uniqueKeys);
   const maxBytes = sizes === undefined ? Infinity : (bounds.bytes ?? Infinity);
-  const policy = makePolicy(slotCount);
+  const hashes = new Uint32Array(slotCount);
+  const policy = makePolicy(slotCount, { words: hashes, first: 0, step: 1 });
   const slotOf = new Int32Array(trace.uniqueKeys).fill(-1);
   const idIn = new Int32Array(slotCount);
   const bytesIn = new Float64Array(slotCount);
@@ -72,7 +73,8 @@ export function replay(trace: Trace, makePolicy: PolicyFactory, bounds: Bounds):
     idIn[slot] = id;
     bytesIn[slot] = bytes;
     usedBytes += bytes;
-    policy.inserted(slot, hashOfId(id), bytes);
+    hashes[slot] = hashOfId(id);
+    policy.inserted(slot, hashes[slot], bytes);
   }
   const spent = process.cpuUsage(started);
   const nsPerRequest = ((spent.user + spent.system) * 1_000) / Math.max(1, ids.length);

@@ -13,7 +13,7 @@ export class GdsfPolicy implements EvictionPolicy {
   private readonly placeOf: Int32Array;
   private readonly priority: Float64Array;
   private readonly hits: Uint32Array;
-  private readonly bytes: Float64Array;
+  private readonly sizes: Float64Array;
   private size = 0;
   private age = 0;
   private named = -1;
@@ -23,18 +23,22 @@ export class GdsfPolicy implements EvictionPolicy {
     this.placeOf = new Int32Array(slotCount).fill(-1);
     this.priority = new Float64Array(slotCount);
     this.hits = new Uint32Array(slotCount);
-    this.bytes = new Float64Array(slotCount);
+    this.sizes = new Float64Array(slotCount);
+  }
+
+  get bytes(): number {
+    return this.heap.byteLength + this.placeOf.byteLength + this.priority.byteLength + this.hits.byteLength + this.sizes.byteLength;
   }
 
   inserted(slot: number, _hash: number, bytes: number): void {
-    this.bytes[slot] = Math.max(1, bytes);
+    this.sizes[slot] = Math.max(1, bytes);
     this.hits[slot] = 1;
-    this.priority[slot] = this.age + 1 / this.bytes[slot];
+    this.priority[slot] = this.age + 1 / this.sizes[slot];
     this.siftUp(this.size++, slot);
   }
 
   touched(slot: number): void {
-    this.priority[slot] = this.age + ++this.hits[slot] / this.bytes[slot];
+    this.priority[slot] = this.age + ++this.hits[slot] / this.sizes[slot];
     this.siftDown(this.placeOf[slot], slot);
   }
 

@@ -7,7 +7,7 @@ import { WTinyLfuPolicy } from './w-tinylfu.ts';
 
 export const POLICIES: Record<'lru' | 's3-fifo' | 'w-tinylfu' | 'adaptive', PolicyFactory> = {
   lru: (slotCount) => new LruPolicy(slotCount),
-  's3-fifo': (slotCount) => new S3FifoPolicy(slotCount),
-  'w-tinylfu': (slotCount) => new WTinyLfuPolicy(slotCount),
-  adaptive: (slotCount) => new AdaptivePolicy(slotCount),
+  's3-fifo': (slotCount, hashes) => new S3FifoPolicy(slotCount, {}, hashes),
+  'w-tinylfu': (slotCount, hashes) => new WTinyLfuPolicy(slotCount, {}, hashes),
+  adaptive: (slotCount, hashes) => new AdaptivePolicy(slotCount, hashes),
 };

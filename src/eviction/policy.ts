@@ -2,8 +2,12 @@
  * An eviction policy decides on slots. It sees neither keys nor values: a hash (for ghosts), a size, and what happened.
  * One slot is one entry from `inserted` to `removed`. The same code runs in the engine and in the simulator.
  */
+import type { KeptHashes } from './slot-hashes.ts';
+
 export interface EvictionPolicy {
   readonly name: string;
+  /** Memory it has taken: all of it when it is made. */
+  readonly bytes: number;
   /** `slot` holds a new entry. */
   inserted(slot: number, hash: number, bytes: number): void;
   /** The entry was read, or overwritten in place of its key. */
@@ -20,4 +24,5 @@ export interface EvictionPolicy {
   verify(resident: ReadonlySet<number>): void;
 }
 
-export type PolicyFactory = (slotCount: number) => EvictionPolicy;
+/** @param hashes Where those of the slots stand; a policy that is given none keeps its own. */
+export type PolicyFactory = (slotCount: number, hashes?: KeptHashes) => EvictionPolicy;

@@ -13,13 +13,18 @@
  *
  * Hit densities by class and age come from N. Beckmann, H. Chen, A. Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density", NSDI 2018.
  */
-const BINS = 120;
-/** Places a class takes: the last is where stretches end that reach the last bin. */
+export const AGE_BITS = 20;
+export const MAX_AGE = 2 ** AGE_BITS - 1;
+const BINS = (AGE_BITS - 1) * 4;
+/** Places a class takes: the one past the bins is where stretches end that reach the last. */
 const STRIDE = BINS + 1;
-const MAX_AGE = 2 ** 31 - 1;
+/** Class of what is not there: worth more than anything. */
+export const NO_CLASS = 31;
 const WAYS = 8;
-const NO_CLASS = 255;
-const SAMPLE_BYTES = 10;
+/** Of the second word of an entry of the sample. */
+const CLASS_SHIFT = 27;
+const REACHED_SHIFT = 20;
+const REACHED = 127;
 /** Room in the sample: a small cache has as much as it wants, a large one as much as walking it may cost. */
 const MIN_SAMPLE = 1_024;
 const SMALL_SAMPLE = 16_384;
@@ -56,22 +61,35 @@ const START = Float64Array.from({ length: BINS + 1 }, (_, bin) => (bin < 8 ? bin
 
 /** 0 to 7 are bins of their own; from there four bins an octave. */
 function binOf(age: number): number {
-  if (age < 8) return age;
+  if (age < 4) return age;
   const octave = 31 - Math.clz32(age);
-  return Math.min(BINS - 1, (octave - 1) * 4 + ((age >>> (octave - 2)) & 3));
+  return ((octave - 1) << 2) + ((age >>> (octave - 2)) & 3);
+}
+
+/** Place of an entry's rank in `ReuseCurves.ranks`. */
+export const rankPlace = (entryClass: number, age: number): number => entryClass * STRIDE + binOf(age);
+/** Bits of a rank: worth from 2^-32 to 1, 64 steps an octave. The bits of a float are in the order of what they stand for. */
+const RANK_BITS = 31 - AGE_BITS;
+export const MAX_RANK = 2 ** RANK_BITS - 1;
+const FLOAT_SHIFT = 17;
+const LEAST_FLOAT = (127 - 2 ** (RANK_BITS - 6)) << 6;
+const float = new Float32Array(1);
+const floatBits = new Int32Array(float.buffer);
+
+function rankOf(worth: number): number {
+  float[0] = worth;
+  return Math.max(0, Math.min(MAX_RANK - 1, (floatBits[0] >> FLOAT_SHIFT) - LEAST_FLOAT)) << AGE_BITS;
 }
 
 export class ReuseCurves {
   private readonly trust: readonly number[];
   private readonly classes: number;
   /** How many reached a bin, as differences: of a stretch of bins that was passed only both ends are written. */
-  private readonly begun: Float64Array;
-  private readonly hits: Float64Array;
-  private readonly worth: Float32Array;
-  private readonly hashes: Uint32Array;
-  private readonly lastUse: Int32Array;
-  private readonly classOf: Uint8Array;
-  private readonly reached: Uint8Array;
+  private readonly begun: Float32Array;
+  private readonly hits: Float32Array;
+  /** In order of what keeping an entry is worth, at its `rankPlace`: the lower AGE_BITS are 0, for the age of two of the same worth. */
+  readonly ranks: Int32Array;
+  private readonly sample: Uint32Array;
   private readonly bucketMask: number;
   /** Hashes below it, once permuted, are in the sample. */
   private sampleBelow = 0;
@@ -93,15 +111,12 @@ export class ReuseCurves {
     const classes = trust.length;
     this.trust = trust;
     this.classes = classes;
-    this.begun = new Float64Array(classes * STRIDE);
-    this.hits = new Float64Array(classes * STRIDE);
-    this.worth = new Float32Array(classes * BINS);
+    this.begun = new Float32Array(classes * STRIDE);
+    this.hits = new Float32Array(classes * STRIDE);
+    this.ranks = new Int32Array((NO_CLASS + 1) * STRIDE).fill(MAX_RANK << AGE_BITS);
     const room = Math.min(ROOM_AN_ENTRY * entries, Math.max(SMALL_SAMPLE, LARGE_ROOM_AN_ENTRY * entries), MAX_SAMPLE);
     const sample = 2 ** Math.ceil(Math.log2(Math.max(MIN_SAMPLE, room)));
-    this.hashes = new Uint32Array(sample);
-    this.lastUse = new Int32Array(sample);
-    this.classOf = new Uint8Array(sample);
-    this.reached = new Uint8Array(sample);
+    this.sample = new Uint32Array(sample * 2);
     this.bucketMask = sample / WAYS - 1;
     this.fit(entries);
     this.clear();
@@ -109,19 +124,20 @@ export class ReuseCurves {
 
   /** The cache holds so many entries, or about. */
   fit(entries: number): void {
-    const sample = this.hashes.length;
+    const sample = this.sample.length / 2;
     this.sampleBelow = Math.min(1, (0.8 * sample) / (KEYS_AN_ENTRY * entries)) * 2 ** 32;
     this.longestRound = Math.ceil(Math.max(MIN_ROUND, entries / 4));
     this.fading = Math.exp(-this.longestRound / Math.max(MEMORY_AN_ENTRY * entries, MIN_MEMORY));
   }
 
   get bytes(): number {
-    return this.begun.byteLength + this.hits.byteLength + this.worth.byteLength + this.hashes.length * SAMPLE_BYTES;
+    return this.begun.byteLength + this.hits.byteLength + this.ranks.byteLength + this.sample.byteLength;
   }
 
-  /** What keeping an entry of this class and age is worth. */
+  /** What keeping an entry of this class and age is worth, to 1.5 %. */
   worthOf(entryClass: number, age: number): number {
-    return this.worth[entryClass * BINS + binOf(age)];
+    floatBits[0] = ((this.ranks[rankPlace(entryClass, age)] >> AGE_BITS) + LEAST_FLOAT) << FLOAT_SHIFT;
+    return float[0];
   }
 
   /** The request at `now`, a count that wraps at 2^32, was for `hash`, which is of this class from here on. */
@@ -133,7 +149,7 @@ export class ReuseCurves {
   clear(): void {
     this.begun.fill(0);
     this.hits.fill(0);
-    this.classOf.fill(NO_CLASS);
+    this.sample.fill(NO_CLASS << CLASS_SHIFT);
     this.rounds = 0;
     this.walked = 0;
     this.round = FIRST_ROUND;
@@ -147,7 +163,7 @@ export class ReuseCurves {
   private takeStep(now: number): void {
     const { classes } = this;
     const steps = classes + 1;
-    const sample = this.classOf.length;
+    const sample = this.sample.length / 2;
     this.walk(now, Math.ceil((this.rounds < FULL_WALKS ? sample : Math.min(sample, WALK_A_REQUEST * this.round)) / steps));
     if (this.step === 0) this.pool();
     else this.draw(this.step - 1);
@@ -162,59 +178,59 @@ export class ReuseCurves {
 
   /** Who is not used again is counted by walking the sample. */
   private walk(now: number, places: number): void {
-    const { classOf } = this;
+    const { sample } = this;
     let at = this.walked;
     for (let left = places; left > 0; left--) {
-      if (classOf[at] !== NO_CLASS) this.reach(at, now);
-      at = at + 1 === classOf.length ? 0 : at + 1;
+      const entry = sample[at + 1];
+      if (entry >>> CLASS_SHIFT !== NO_CLASS) this.reach(at, entry, now);
+      at = at + 2 === sample.length ? 0 : at + 2;
     }
     this.walked = at;
   }
 
   private observe(hash: number, entryClass: number, now: number): void {
-    const { hashes, lastUse, classOf } = this;
-    const start = ((hash ^ (hash >>> 15)) & this.bucketMask) * WAYS;
+    const { sample } = this;
+    const start = ((hash ^ (hash >>> 15)) & this.bucketMask) * WAYS * 2;
     let place = start;
     let oldest = -1;
-    for (let at = start; at < start + WAYS; at++) {
-      if (classOf[at] === NO_CLASS) {
+    for (let at = start; at < start + WAYS * 2; at += 2) {
+      const entry = sample[at + 1];
+      if (entry >>> CLASS_SHIFT === NO_CLASS) {
         place = at;
-        oldest = MAX_AGE;
+        oldest = MAX_AGE + 1;
         continue;
       }
-      if (hashes[at] === hash) {
+      if (sample[at] === hash) {
         place = at;
-        this.hits[classOf[at] * STRIDE + this.reach(at, now)]++;
+        this.hits[(entry >>> CLASS_SHIFT) * STRIDE + this.reach(at, entry, now)]++;
         break;
       }
-      const age = (now - lastUse[at]) & MAX_AGE;
+      const age = (now - entry) & MAX_AGE;
       if (age > oldest) {
         oldest = age;
         place = at;
       }
     }
-    hashes[place] = hash;
-    lastUse[place] = now;
-    classOf[place] = entryClass;
-    this.reached[place] = 0;
+    sample[place] = hash;
+    sample[place + 1] = (entryClass << CLASS_SHIFT) | (now & MAX_AGE);
   }
 
   /** Counts the bins that the entry has come to since the last time. @returns the last of them */
-  private reach(at: number, now: number): number {
-    const bin = binOf((now - this.lastUse[at]) & MAX_AGE);
-    const from = this.reached[at];
-    if (bin > from) {
-      const base = this.classOf[at] * STRIDE + 1;
+  private reach(at: number, entry: number, now: number): number {
+    const bin = binOf((now - entry) & MAX_AGE);
+    const from = (entry >>> REACHED_SHIFT) & REACHED;
+    if (bin >= from) {
+      const base = (entry >>> CLASS_SHIFT) * STRIDE;
       this.begun[base + from]++;
-      this.begun[base + bin]--;
-      this.reached[at] = bin;
+      this.begun[base + bin + 1]--;
+      this.sample[at + 1] = (entry & ~(REACHED << REACHED_SHIFT)) | ((bin + 1) << REACHED_SHIFT);
     }
     return bin;
   }
 
   /** Draws the curve of one class, and lets its observations fade. */
   private draw(entryClass: number): void {
-    const { hits, begun, worth, chances, pooled, fading } = this;
+    const { hits, begun, ranks, chances, pooled, fading } = this;
     const observed = entryClass * STRIDE;
     const trust = this.trust[entryClass];
     let carriedHits = 0;
@@ -246,7 +262,7 @@ export class ReuseCurves {
       stack.hits[depth] = expectedHits;
       stack.requests[depth] = requests;
       stack.survive[depth++] = survive;
-      worth[entryClass * BINS + bin] = expectedHits / requests;
+      ranks[observed + bin] = rankOf(expectedHits / requests);
     }
   }
 

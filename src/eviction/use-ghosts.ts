@@ -1,74 +1,58 @@
 /**
- * What is remembered of evicted keys, in a table of fixed size that drops the oldest of a full bucket.
+ * What is remembered of evicted keys: 2 bytes each, in a table of fixed size whose full buckets drop the oldest.
  *
- *   bucket  │ WAYS × u32: tag 12 bits │ uses 4 bits │ last use 16 bits, in ticks │      0 = empty
+ *   bucket  │ WAYS × u16: tag 13 bits │ uses 3 bits │      the newest first; 0 = empty, and so is what follows
+ *
+ * Two keys are taken for one with a chance of WAYS / 8,192 a look-up: 0.1 %.
  */
 const WAYS = 8;
-/** Buckets fill unevenly. */
-const SLACK = 1.25;
+const USES_BITS = 3;
+const USES = (1 << USES_BITS) - 1;
 
 export class UseGhosts {
-  /** Of the key taken last: requests since its last use; 0 where it was not known. */
-  gap = 0;
-  private readonly entries: Uint32Array;
+  private readonly entries: Uint16Array;
   private readonly buckets: number;
-  private readonly tickShift: number;
 
-  /** Last uses are known to 2^tickShift requests. */
-  constructor(capacity: number, tickShift: number) {
-    this.buckets = Math.max(1, Math.ceil((capacity * SLACK) / WAYS));
-    this.entries = new Uint32Array(this.buckets * WAYS);
-    this.tickShift = tickShift;
+  constructor(capacity: number) {
+    this.buckets = Math.max(1, Math.ceil(capacity / WAYS));
+    this.entries = new Uint16Array(this.buckets * WAYS);
   }
 
   get bytes(): number {
     return this.entries.byteLength;
   }
 
-  /** @returns how often the key was used, 0 when it is not known; it is forgotten. */
-  take(hash: number, now: number): number {
+  /** @returns what `add` was told of the key, 0 when it is not known; it is forgotten. */
+  take(hash: number): number {
     const { entries } = this;
     const start = this.bucketOf(hash);
+    const tag = hash >>> (32 - 16 + USES_BITS);
     for (let at = start; at < start + WAYS; at++) {
       const entry = entries[at];
-      if (entry === 0 || entry >>> 20 !== hash >>> 20) continue;
-      entries[at] = 0;
-      this.gap = this.age(entry, now) * 2 ** this.tickShift;
-      return (entry >>> 16) & 15;
+      if (entry === 0) return 0;
+      if (entry >>> USES_BITS !== tag) continue;
+      let gap = at;
+      for (; gap < start + WAYS - 1; gap++) entries[gap] = entries[gap + 1];
+      entries[gap] = 0;
+      return entry & USES;
     }
-    this.gap = 0;
     return 0;
   }
 
-  add(hash: number, uses: number, lastUse: number, now: number): void {
+  /** @param uses 1 to 7 */
+  add(hash: number, uses: number): void {
     const { entries } = this;
     const start = this.bucketOf(hash);
-    let place = start;
-    let oldest = -1;
-    for (let at = start; at < start + WAYS; at++) {
-      if (entries[at] === 0) {
-        place = at;
-        break;
-      }
-      const age = this.age(entries[at], now);
-      if (age > oldest) {
-        oldest = age;
-        place = at;
-      }
-    }
-    entries[place] = (((hash >>> 20) << 20) | (uses << 16) | ((lastUse >>> this.tickShift) & 0xffff)) >>> 0;
+    for (let at = start + WAYS - 1; at > start; at--) entries[at] = entries[at - 1];
+    entries[start] = ((hash >>> (32 - 16 + USES_BITS)) << USES_BITS) | uses;
   }
 
   clear(): void {
     this.entries.fill(0);
   }
 
-  /** The tag is of other bits: here the low ones count most. */
+  /** The tag is of the high bits: here the low ones count most. */
   private bucketOf(hash: number): number {
-    return Math.floor((((hash << 12) | (hash >>> 20)) >>> 0) / 2 ** 32 * this.buckets) * WAYS;
-  }
-
-  private age(entry: number, now: number): number {
-    return ((now >>> this.tickShift) - entry) & 0xffff;
+    return Math.floor((((hash << 13) | (hash >>> 19)) >>> 0) / 2 ** 32 * this.buckets) * WAYS;
   }
 }

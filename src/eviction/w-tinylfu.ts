@@ -4,11 +4,12 @@
  * space only if the sketch has seen it more often than the main space's own victim. The main space is a segmented LRU: probation,
  * and a protected segment that a hit leads to.
  *
- * 13 bytes a slot (links 8, hash 4, segment 1) and 8 to 16 of the sketch.
+ * 9 bytes a slot (links 8, segment 1) and 8 to 16 of the sketch.
  */
 import { FrequencySketch } from './frequency-sketch.ts';
 import { HillClimber } from './hill-climber.ts';
 import type { EvictionPolicy } from './policy.ts';
+import { SlotHashes, type KeptHashes } from './slot-hashes.ts';
 import { SlotQueues } from './slot-queues.ts';
 
 export interface WTinyLfuOptions {
@@ -28,7 +29,7 @@ const MAX_MOVES = 4;
 export class WTinyLfuPolicy implements EvictionPolicy {
   readonly name = 'w-tinylfu';
   private readonly queues: SlotQueues;
-  private readonly hashes: Uint32Array;
+  private readonly hashes: SlotHashes;
   private readonly segments: Uint8Array;
   private readonly sketch: FrequencySketch;
   private readonly climber: HillClimber | undefined;
@@ -36,9 +37,9 @@ export class WTinyLfuPolicy implements EvictionPolicy {
   private readonly protectedShare: number;
   private residents = 0;
 
-  constructor(slotCount: number, { windowShare, protectedShare = 0.8 }: WTinyLfuOptions = {}) {
+  constructor(slotCount: number, { windowShare, protectedShare = 0.8 }: WTinyLfuOptions = {}, hashes?: KeptHashes) {
     this.queues = new SlotQueues(slotCount, 3);
-    this.hashes = new Uint32Array(slotCount);
+    this.hashes = new SlotHashes(slotCount, hashes);
     this.segments = new Uint8Array(slotCount);
     this.sketch = new FrequencySketch(slotCount);
     this.climber = windowShare === undefined ? new HillClimber(FIRST_WINDOW) : undefined;
@@ -46,8 +47,12 @@ export class WTinyLfuPolicy implements EvictionPolicy {
     this.protectedShare = protectedShare;
   }
 
+  get bytes(): number {
+    return this.queues.bytes + this.hashes.bytes + this.segments.byteLength + this.sketch.bytes;
+  }
+
   inserted(slot: number, hash: number): void {
-    this.hashes[slot] = hash;
+    this.hashes.inserted(slot, hash);
     this.sketch.add(hash);
     this.residents++;
     this.enter(WINDOW, slot);
@@ -56,7 +61,7 @@ export class WTinyLfuPolicy implements EvictionPolicy {
 
   touched(slot: number): void {
     this.climber?.hit();
-    this.sketch.add(this.hashes[slot]);
+    this.sketch.add(this.hashes.of(slot));
     if (this.segments[slot] !== PROBATION) {
       this.queues.moveFirst(this.segments[slot], slot);
       return;
@@ -79,7 +84,7 @@ export class WTinyLfuPolicy implements EvictionPolicy {
     // The entry that comes will push this one out of the window: it competes now.
     const candidate = queues.sizes[WINDOW] >= this.windowGoal || main < 0 ? queues.last(WINDOW) : -1;
     if (main < 0 || candidate < 0) return Math.max(main, candidate);
-    if (sketch.estimate(hashes[candidate]) <= sketch.estimate(hashes[main])) return candidate;
+    if (sketch.estimate(hashes.of(candidate)) <= sketch.estimate(hashes.of(main))) return candidate;
     this.move(candidate, PROBATION);
     return main;
   }

@@ -46,7 +46,7 @@ export class L1Writer {
   constructor(region: Region, makePolicy: PolicyFactory) {
     this.region = region;
     this.arena = new Arena(region);
-    this.policy = makePolicy(region.slotCount);
+    this.policy = makePolicy(region.slotCount, { words: region.u32, first: this.words(0) + SLOT.hash, step: SLOT.words });
     this.rings = new RingDrain(region);
     this.schemas = new SchemaNumbers(region);
   }

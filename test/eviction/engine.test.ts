@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { hashOfId, replay, type Trace } from '../../src/cli/simulate-replay.ts';
 import { POLICIES } from '../../src/eviction/index.ts';
-import type { EvictionPolicy } from '../../src/eviction/policy.ts';
+import type { EvictionPolicy, PolicyFactory } from '../../src/eviction/policy.ts';
 import { L1Reader } from '../../src/l1/reader.ts';
 import { createRegion } from '../../src/l1/region.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
@@ -16,17 +16,29 @@ const ENTRIES = 200;
 /** L1 as a cache of its own: a hit reads and touches, a miss puts. Its hashes are keyed anew for each region; the policy is given the simulator's. */
 function missesOfL1(trace: Trace, name: EvictionName): number {
   let id = 0;
-  const region = createRegion(ENTRIES, 1024 * 1024);
-  const writer = new L1Writer(region, (slots): EvictionPolicy => {
-    const policy = POLICIES[name](slots);
+  return missesWith(trace, (slots): EvictionPolicy => {
+    const words = new Uint32Array(slots);
+    const policy = POLICIES[name](slots, { words, first: 0, step: 1 });
     const inserted = policy.inserted.bind(policy);
-    return Object.assign(policy, { inserted: (slot: number, _hash: number, bytes: number) => inserted(slot, hashOfId(id), bytes) });
-  });
+    return Object.assign(policy, {
+      inserted: (slot: number, _hash: number, bytes: number) => {
+        words[slot] = hashOfId(id);
+        inserted(slot, words[slot], bytes);
+      },
+    });
+  }, (next) => (id = next));
+}
+
+function missesWith(trace: Trace, makePolicy: PolicyFactory, announce: (id: number) => void = () => {}): number {
+  const region = createRegion(ENTRIES, 1024 * 1024);
+  const writer = new L1Writer(region, makePolicy);
   const reader = new L1Reader(region);
-  const key = new WalletKey(region.hashKey0, region.hashKey1);
+  // The same hashes in each run.
+  const key = new WalletKey(1, 2);
   const payload = payloadFor('any', 1, 200);
   let misses = 0;
-  for (id of trace.ids) {
+  for (const id of trace.ids) {
+    announce(id);
     key.set(`wallet-${id}`);
     if (reader.read(key, 1_000) === 'hit') {
       writer.policy.touched(reader.slot);
@@ -50,3 +62,8 @@ for (const [title, trace] of traces) {
     test(`${title}, ${name}`, () => expect(missesOfL1(trace, name)).toBe(replay(trace, POLICIES[name], { entries: ENTRIES }).misses));
   }
 }
+
+test.each(['s3-fifo', 'w-tinylfu', 'adaptive'] as const)('%s reads the hashes that L1 keeps anyway, and they are those it would keep itself', (name) => {
+  const [, trace] = traces[0];
+  expect(missesWith(trace, POLICIES[name])).toBe(missesWith(trace, (slots) => POLICIES[name](slots)));
+});

@@ -1,6 +1,6 @@
 /** The layout as numbers. When one of these changes, LAYOUT_VERSION and the picture in layout.ts change with it. */
 import { describe, expect, test } from 'vitest';
-import { LruPolicy } from '../../src/eviction/lru.ts';
+import { POLICIES } from '../../src/eviction/index.ts';
 import { ProfileCacheError } from '../../src/errors.ts';
 import { HEADER, HEADER_BYTES, LAYOUT_MAGIC, LAYOUT_VERSION, MAX_SLOTS, RECORD, RECORD_ALIGN_BYTES, RING_ENTRIES, ROW, SCHEMA_IDS, SCHEMA_LOG_BYTES, SLOT, THREAD_ROWS, planLayout, recordBytes } from '../../src/l1/layout.ts';
 import { createRegion, openRegion } from '../../src/l1/region.ts';
@@ -65,15 +65,29 @@ test('a record is its header, key and payload, padded to 4', () => {
   expect([recordBytes(1, 0), recordBytes(4, 0), recordBytes(5, 0), recordBytes(44, 1095)]).toEqual([32, 32, 36, 1168]);
 });
 
-test('bytes of an entry beside its key and payload: at most 64 from 5,000 profiles to a million, policy lru included', () => {
-  const overheadOf = (profiles: number) => {
+/** Hashes are read in the slots, as L1Writer lets them. */
+const policyBytes = (name: keyof typeof POLICIES, profiles: number) => POLICIES[name](profiles, { words: new Uint32Array(0), first: 0, step: SLOT.words }).bytes;
+
+test('bytes of an entry beside its key and payload: at most 64 with lru from 5,000 profiles on, with adaptive at a million', () => {
+  const overheadOf = (profiles: number, policy: keyof typeof POLICIES) => {
     const plan = planLayout(profiles, 1024 * MIB);
     const perRecord = [0, 1, 2, 3].reduce((sum, odd) => sum + recordBytes(44, 1_000 + odd) - 1_044 - odd, 0) / 4;
-    return (plan.slotsStart - plan.indexStart) / profiles + SLOT.bytes + perRecord + new LruPolicy(profiles).bytes / profiles;
+    return (plan.slotsStart - plan.indexStart) / profiles + SLOT.bytes + perRecord + policyBytes(policy, profiles) / profiles;
   };
-  expect(overheadOf(1_000_000)).toBeLessThan(59);
-  expect(overheadOf(200_000)).toBeLessThan(61);
-  expect(overheadOf(5_000)).toBeLessThan(64);
+  expect(overheadOf(1_000_000, 'lru')).toBeLessThan(59);
+  expect(overheadOf(200_000, 'lru')).toBeLessThan(61);
+  expect(overheadOf(5_000, 'lru')).toBeLessThan(64);
+  expect(overheadOf(1_000_000, 'adaptive')).toBeLessThan(64);
+  expect(overheadOf(200_000, 'adaptive')).toBeLessThan(67.5);
+});
+
+test('bytes of each policy: for each slot, and whatever the number of slots', () => {
+  // From one power of two to the next: tables that double have doubled once.
+  const eachSlot = (name: keyof typeof POLICIES) => (policyBytes(name, 2 ** 20) - policyBytes(name, 2 ** 19)) / 2 ** 19;
+  const fixed = (name: keyof typeof POLICIES, profiles: number) => Math.round((policyBytes(name, profiles) - profiles * eachSlot(name)) / 1024);
+  const bytes = Object.fromEntries((Object.keys(POLICIES) as (keyof typeof POLICIES)[]).map((name) => [name, [Number(eachSlot(name).toFixed(2)), fixed(name, 2 ** 20)]]));
+  expect(bytes).toEqual({ lru: [4.75, 0], 's3-fifo': [17, 0], 'w-tinylfu': [17, 0], adaptive: [9.5, 285] });
+  expect([50, 500, 5_000].map((profiles) => fixed('adaptive', profiles))).toEqual([37, 93, 157]);
 });
 
 describe('a region that is not ours is refused', () => {
