@@ -1,22 +1,16 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
-// These start servers of their own, or change nothing that another file would notice: they run beside the others.
-const ownNodes = [
-  'test/cache/behaviours-redis.cluster.test.ts',
-  'test/cache/outage.cluster.test.ts',
-  'test/cache/repair.cluster.test.ts',
-  'test/chaos/faults.cluster.test.ts',
-  'test/cli/cluster.cluster.test.ts',
-];
-
-// `unit` needs no server. `cluster` starts one six-node Redis Cluster for all of its files and runs them one after the other.
-// `nodes` has a cluster of its own, too, and runs side by side with `unit`.
+// `unit` needs no server. Files of `cluster` talk to Redis: to servers of their slot in the pool (test/support/redis-servers.ts), or to their own.
+// So every file may run beside every other.
 export default defineConfig({
   test: {
     // Behaviour is tested, not speed: a busy machine may take its time.
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    // One more than the cores it is meant for: many tests wait.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -24,17 +18,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'nodes', include: ownNodes, globalSetup: ['test/support/cluster-setup.ts'] },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'cluster',
-          include: ['test/**/*.cluster.test.ts'],
-          exclude: ownNodes,
-          globalSetup: ['test/support/cluster-setup.ts'],
-          fileParallelism: false,
-        },
+        test: { name: 'cluster', include: ['test/**/*.cluster.test.ts'], globalSetup: ['test/support/cluster-setup.ts'] },
       },
     ],
   },

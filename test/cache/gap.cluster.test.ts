@@ -1,10 +1,11 @@
 /** Lost messages, deaf subscriptions and dead publishers on a real cluster: what L1 serves is checked, and by when. */
 import type { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, inject, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { UpdateChannel, type Voice } from '../../src/channel/update-channel.ts';
 import { closeCachesAfterEach, openCache, until } from '../support/caches.ts';
 import { bare, freshPrefix } from '../support/redis.ts';
+import { redisCluster } from '../support/redis-servers.ts';
 
 /** From the fault on; the promise is native-notes/coherence.md's. The measurement's own granularity is 5 ms. */
 const STALE_MS = 1_500;
@@ -30,7 +31,7 @@ afterEach(async () => {
   channels.length = 0;
 });
 
-const nodes = () => inject('redisCluster').nodes;
+const nodes = () => redisCluster.nodes;
 const settings = (more: object = {}) => ({ l2: { kind: 'redis' as const, nodes: nodes().map(({ host, port }) => ({ host, port })), keyPrefix: freshPrefix(), ...more }, workers: 1 });
 
 async function connections(): Promise<Redis[]> {

@@ -2,7 +2,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, inject, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
+import { redisCluster } from '../support/redis-servers.ts';
 
 const PROCESSES = 3;
 const READERS = 334;
@@ -26,7 +27,7 @@ const freshPrefix = () => `once-${process.pid}-${++prefixes}:`;
 
 /** Processes that have opened a cache, and wait for a wallet. */
 function start(count: number, keyPrefix: string, loadMs: number): Promise<ChildProcess[]> {
-  const options = { l2: { kind: 'redis', nodes: inject('redisCluster').nodes.map(({ host, port }) => ({ host, port })), keyPrefix }, l2TimeoutMs: 10_000, connectTimeoutMs: 30_000, workers: 1, loadLeaseMs: LEASE_MS };
+  const options = { l2: { kind: 'redis', nodes: redisCluster.nodes.map(({ host, port }) => ({ host, port })), keyPrefix }, l2TimeoutMs: 10_000, connectTimeoutMs: 30_000, workers: 1, loadLeaseMs: LEASE_MS };
   return Promise.all(Array.from({ length: count }, async () => {
     const child = fork(fileURLToPath(new URL('load-once-child.mjs', import.meta.url)), [JSON.stringify({ options, readers: READERS, loadMs })]);
     children.push(child);

@@ -1,13 +1,14 @@
 /** Reads of a few wallets over the owner thread's own connection, and what lies at our keys that is not ours. */
 import { Redis } from 'ioredis';
-import { afterEach, expect, inject, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProfileCache } from '../../src/profile-cache.ts';
 import { keyLayout, keySlot } from '../../src/l2/slots.ts';
 import { freshPrefix } from '../support/redis.ts';
+import { redisCluster } from '../support/redis-servers.ts';
 
 const caches: ProfileCache<{ n: number }>[] = [];
-const { nodes } = inject('redisCluster');
+const { nodes } = redisCluster;
 
 async function openCache(keyPrefix: string, more: object = {}) {
   const cache = await ProfileCache.open<{ n: number }>({ l2: { kind: 'redis', nodes: nodes.map(({ host, port }) => ({ host, port })), keyPrefix }, l2TimeoutMs: 5_000, ...more });

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { Redis } from 'ioredis';
 import { MAX_MESSAGE_BYTES, RedisSource } from '../../src/channel/redis-source.ts';
 import type { RedisL2Options } from '../../src/options.ts';
 import { bare, redisOptions, testContext, until } from '../support/redis.ts';
 import type { Address } from '../support/redis.ts';
+import { redisCluster, redisStandalone } from '../support/redis-servers.ts';
 
 const closers: Array<() => unknown> = [];
 afterEach(async () => {
@@ -35,7 +36,7 @@ async function connected(address: Address): Promise<Redis> {
 
 describe('Redis channel source', () => {
   it('hears what any node of the cluster publishes, in order from each of them, as text', async () => {
-    const { nodes } = inject('redisCluster');
+    const { nodes } = redisCluster;
     const ear = await listen(redisOptions([nodes[0]]));
     for (const node of nodes) {
       const redis = await connected(node);
@@ -47,14 +48,14 @@ describe('Redis channel source', () => {
   });
 
   it('works on a standalone Redis', async () => {
-    const ear = await listen(redisOptions([inject('redisStandalone')]));
-    await (await connected(inject('redisStandalone'))).publish(ear.channel, 'hello');
+    const ear = await listen(redisOptions([redisStandalone]));
+    await (await connected(redisStandalone)).publish(ear.channel, 'hello');
     await until('the message', () => ear.messages.includes('hello'));
   });
 
   it('a killed subscription is a gap, and is made anew', async () => {
-    const ear = await listen(redisOptions(inject('redisCluster').nodes));
-    const all = await Promise.all(inject('redisCluster').nodes.map(connected));
+    const ear = await listen(redisOptions(redisCluster.nodes));
+    const all = await Promise.all(redisCluster.nodes.map(connected));
     for (let round = 1; round <= 3; round++) {
       await Promise.all(all.map((redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub')));
       await until('the gap', () => ear.gaps.length === round, 5_000);
@@ -64,7 +65,7 @@ describe('Redis channel source', () => {
   });
 
   it('leaves a node that hangs for another within 1.5 s, and reports the gap', async () => {
-    const { nodes } = inject('redisCluster');
+    const { nodes } = redisCluster;
     const all = await Promise.all(nodes.map(connected));
     const roles = await Promise.all(all.map((redis) => redis.info('replication')));
     // A replica: stopping it moves no slots under the other files.
@@ -86,8 +87,8 @@ describe('Redis channel source', () => {
   });
 
   it('our own thread standing still is not taken for a dead node', async () => {
-    const ear = await listen(redisOptions(inject('redisCluster').nodes));
-    const redis = await connected(inject('redisCluster').nodes[0]);
+    const ear = await listen(redisOptions(redisCluster.nodes));
+    const redis = await connected(redisCluster.nodes[0]);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
     await redis.publish(ear.channel, 'still here');
     await until('the message', () => ear.messages.includes('still here'));
@@ -96,8 +97,8 @@ describe('Redis channel source', () => {
   });
 
   it('makes no more than a bounded text of a message, however long, for the reader to refuse', async () => {
-    const ear = await listen(redisOptions(inject('redisCluster').nodes));
-    const redis = await connected(inject('redisCluster').nodes[0]);
+    const ear = await listen(redisOptions(redisCluster.nodes));
+    const redis = await connected(redisCluster.nodes[0]);
     await redis.publish(ear.channel, 'x'.repeat(5 * MAX_MESSAGE_BYTES));
     await redis.publish(ear.channel, 'after');
     await until('both messages', () => ear.messages.length === 2);
@@ -106,8 +107,8 @@ describe('Redis channel source', () => {
   });
 
   it('is silent after close, which may be called twice', async () => {
-    const ear = await listen(redisOptions(inject('redisCluster').nodes));
-    const redis = await connected(inject('redisCluster').nodes[0]);
+    const ear = await listen(redisOptions(redisCluster.nodes));
+    const redis = await connected(redisCluster.nodes[0]);
     await ear.source.close();
     await ear.source.close();
     expect(await redis.publish(ear.channel, 'too late')).toBe(0);

@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { findLocalCluster, startLocalCluster, startStandalone } from '../../src/l2/local-cluster.ts';
 import { isAlive, isThatServer, stopServer } from '../../src/l2/local-node.ts';
 import { bare, until } from '../support/redis.ts';
+import { redisStandalone } from '../support/redis-servers.ts';
 
 const BASE_PORT = 17_420;
 const folder = join(tmpdir(), `profilecache-redis-${BASE_PORT}`);
@@ -81,7 +82,7 @@ describe('local cluster', () => {
     await stopServer(bystander.pid!, BASE_PORT);
     expect(isAlive(bystander.pid!)).toBe(true);
     // A real redis-server, but of another port.
-    const { pid, port } = inject('redisStandalone');
+    const { pid, port } = redisStandalone;
     expect(isThatServer(pid, port)).toBe(true);
     expect(isThatServer(pid, BASE_PORT)).toBe(false);
   });

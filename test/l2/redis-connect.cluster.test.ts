@@ -6,13 +6,14 @@ import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { afterAll, afterEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { RedisSource } from '../../src/channel/redis-source.ts';
 import { ProfileCacheError } from '../../src/errors.ts';
 import { RedisStore } from '../../src/l2/redis-store.ts';
 import { startStandalone } from '../../src/l2/local-cluster.ts';
 import type { RedisL2Options } from '../../src/options.ts';
 import { bare, openStore, redisOptions, set, testContext, until } from '../support/redis.ts';
+import { redisCluster, redisStandalone } from '../support/redis-servers.ts';
 
 const PORT = 17_391;
 const SECRET = 'hunter2-do-not-print';
@@ -77,15 +78,15 @@ describe('opening a Redis store', () => {
   });
 
   it('one node of the list away: the others serve', async () => {
-    const store = await openStore(redisOptions([{ host: '127.0.0.1', port: 1 }, inject('redisCluster').nodes[3]]));
+    const store = await openStore(redisOptions([{ host: '127.0.0.1', port: 1 }, redisCluster.nodes[3]]));
     closers.push(() => store.close());
     expect(await store.setMany([set('w', 1)])).toEqual([{ status: 'stored' }]);
   });
 
   it('mode cluster on a Redis without one is refused, auto finds out', async () => {
-    const error = await openError(redisOptions([inject('redisStandalone')], { mode: 'cluster' }));
+    const error = await openError(redisOptions([redisStandalone], { mode: 'cluster' }));
     expect(error).toMatchObject({ code: 'ERR_L2_CONNECT', option: 'l2.mode' });
-    const store = await openStore(redisOptions([inject('redisStandalone')], { mode: 'auto' }));
+    const store = await openStore(redisOptions([redisStandalone], { mode: 'auto' }));
     closers.push(() => store.close());
     expect((await store.health()).nodes).toMatchObject([{ role: 'standalone', reachable: true, slotsCovered: 16_384 }]);
   });
@@ -115,9 +116,7 @@ describe('the least ACL of native-notes/redis-cluster.md', () => {
   const note = readFileSync(new URL('../../native-notes/redis-cluster.md', import.meta.url), 'utf8');
   const rules = /```acl\n([\s\S]*?)```/.exec(note)?.[1].replaceAll('\\\n', ' ').trim().split(/\s+/) ?? [];
 
-  it.each(['redisCluster', 'redisStandalone'] as const)('is enough for everything the store and the channel do (%s), and for nothing else', async (which) => {
-    const provided = inject(which);
-    const nodes = 'nodes' in provided ? provided.nodes : [provided];
+  it.each([['redisCluster', redisCluster.nodes], ['redisStandalone', [redisStandalone]]])('is enough for everything the store and the channel do (%s), and for nothing else', async (_which, nodes) => {
     const options = redisOptions(nodes, { username: 'cache', password: SECRET, readMode: 'replica-preferred' });
     const user = rules.map((rule) => rule.replace('profile:', options.keyPrefix).replace('godmode:profile_updates', options.keyPrefix).replace('<password>', SECRET));
     expect(user.slice(0, 4)).toEqual(['ACL', 'SETUSER', 'cache', 'on']);

@@ -1,9 +1,9 @@
-import { inject } from 'vitest';
 import { RedisSource } from '../../src/channel/redis-source.ts';
 import type { L2Store } from '../../src/l2/store.ts';
 import type { RedisL2Options } from '../../src/options.ts';
 import { l2StoreContract } from '../contract/l2-store.contract.ts';
 import { openStore, redisOptions, testContext } from '../support/redis.ts';
+import { redisCluster, redisStandalone } from '../support/redis-servers.ts';
 
 const made = new WeakMap<L2Store, RedisL2Options>();
 
@@ -19,7 +19,7 @@ const wiring = {
   makeSource: (store: L2Store) => new RedisSource(made.get(store)!, { ...testContext, channelName: made.get(store)!.keyPrefix }),
 };
 
-l2StoreContract('Redis Cluster, 256 buckets', () => make(redisOptions([inject('redisCluster').nodes[0]])), wiring);
-l2StoreContract('Redis Cluster, plain keys', () => make(redisOptions([inject('redisCluster').nodes[5]], { buckets: 0 })), wiring);
-l2StoreContract('standalone Redis, 256 buckets', () => make(redisOptions([inject('redisStandalone')])), wiring);
-l2StoreContract('standalone Redis, plain keys', () => make(redisOptions([inject('redisStandalone')], { buckets: 0, mode: 'standalone' })), wiring);
+l2StoreContract('Redis Cluster, 256 buckets', () => make(redisOptions([redisCluster.nodes[0]])), wiring);
+l2StoreContract('Redis Cluster, plain keys', () => make(redisOptions([redisCluster.nodes[5]], { buckets: 0 })), wiring);
+l2StoreContract('standalone Redis, 256 buckets', () => make(redisOptions([redisStandalone])), wiring);
+l2StoreContract('standalone Redis, plain keys', () => make(redisOptions([redisStandalone], { buckets: 0, mode: 'standalone' })), wiring);

@@ -1,10 +1,11 @@
 /** A slot on the move: MOVED, ASK and TRYAGAIN, met key by key. Each test puts the slot back. */
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Redis } from 'ioredis';
 import { keyLayout } from '../../src/l2/slots.ts';
 import type { RedisStore } from '../../src/l2/redis-store.ts';
 import type { RedisL2Options } from '../../src/options.ts';
 import { bare, del, envelope, openStore, redisOptions, set } from '../support/redis.ts';
+import { redisCluster } from '../support/redis-servers.ts';
 
 interface Master {
   redis: Redis;
@@ -25,7 +26,7 @@ describe('a slot on the move', () => {
   let others: string[];
 
   beforeEach(async () => {
-    const { nodes } = inject('redisCluster');
+    const { nodes } = redisCluster;
     options = redisOptions(nodes);
     const layout = keyLayout(options.keyPrefix, options.buckets);
     const first = await bare(nodes[0]);

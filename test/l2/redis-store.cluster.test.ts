@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { keyLayout } from '../../src/l2/slots.ts';
@@ -6,6 +6,7 @@ import { ENVELOPE } from '../../src/codec/envelope.ts';
 import type { RedisStore } from '../../src/l2/redis-store.ts';
 import { bare, del, envelope, openStore, redisOptions, set } from '../support/redis.ts';
 import type { Address } from '../support/redis.ts';
+import { redisCluster } from '../support/redis-servers.ts';
 
 const closers: Array<() => unknown> = [];
 afterEach(async () => {
@@ -26,7 +27,7 @@ async function connected(address: Address): Promise<Redis> {
 
 /** Bare connections to all masters, by the number of the slot they serve. */
 async function masters(): Promise<{ all: Redis[]; of: (slot: number) => Redis }> {
-  const { nodes } = inject('redisCluster');
+  const { nodes } = redisCluster;
   const first = await connected(nodes[0]);
   const ranges = (await first.cluster('SLOTS')) as unknown as Array<[number, number, [string, number]]>;
   const found = await Promise.all(ranges.map(async ([from, to, [host, port]]) => ({ from, to, redis: await connected({ host, port }) })));
@@ -36,7 +37,7 @@ async function masters(): Promise<{ all: Redis[]; of: (slot: number) => Redis }>
 describe('Redis store on a six-node cluster', () => {
   for (const buckets of [256, 0]) {
     it(`10,000 wallets in one batch, ${buckets} buckets: each its own value, byte for byte`, async () => {
-      const store = await opened(redisOptions(inject('redisCluster').nodes, { buckets }), { commandTimeoutMs: 15_000 });
+      const store = await opened(redisOptions(redisCluster.nodes, { buckets }), { commandTimeoutMs: 15_000 });
       const wallets = Array.from({ length: 10_000 }, (_, i) => `wallet ${i}`);
       const written = await store.setMany(wallets.map((wallet, i) => set(wallet, i + 1, `${wallet} ${'x'.repeat(i % 2_000)}`)));
       expect(written.filter(({ status }) => status !== 'stored')).toEqual([]);
@@ -50,7 +51,7 @@ describe('Redis store on a six-node cluster', () => {
   }
 
   it('a value that is handed out owns its memory', async () => {
-    const store = await opened(redisOptions(inject('redisCluster').nodes));
+    const store = await opened(redisOptions(redisCluster.nodes));
     await store.setMany([set('a', 1), set('b', 1)]);
     for (const outcome of await store.getMany(['a', 'b'])) {
       if (outcome.status !== 'hit') return expect.fail(outcome.status);
@@ -59,7 +60,7 @@ describe('Redis store on a six-node cluster', () => {
   });
 
   it('bytes at our key that are no envelope of ours count as absent and are overwritten', async () => {
-    const options = redisOptions(inject('redisCluster').nodes);
+    const options = redisOptions(redisCluster.nodes);
     const layout = keyLayout(options.keyPrefix, options.buckets);
     const { of } = await masters();
     const store = await opened(options);
@@ -79,7 +80,7 @@ describe('Redis store on a six-node cluster', () => {
   });
 
   it('a value of another type is a miss, is replaced by the next write, and is counted', async () => {
-    const options = redisOptions(inject('redisCluster').nodes);
+    const options = redisOptions(redisCluster.nodes);
     const layout = keyLayout(options.keyPrefix, options.buckets);
     const { of } = await masters();
     const store = await opened(options);
@@ -91,7 +92,7 @@ describe('Redis store on a six-node cluster', () => {
   });
 
   it('scripts that a node has forgotten are sent again', async () => {
-    const store = await opened(redisOptions(inject('redisCluster').nodes));
+    const store = await opened(redisOptions(redisCluster.nodes));
     const { all } = await masters();
     const wallets = Array.from({ length: 300 }, (_, i) => `w${i}`);
     for (let round = 1; round <= 3; round++) {
@@ -107,7 +108,7 @@ describe('Redis store on a six-node cluster', () => {
   });
 
   it.each(['replica', 'replica-preferred'] as const)('readMode %s: reads are answered by replicas, writes go to masters', async (readMode) => {
-    const { nodes } = inject('redisCluster');
+    const { nodes } = redisCluster;
     const store = await opened(redisOptions(nodes, { readMode }));
     const all = await Promise.all(nodes.map(connected));
     const wallets = Array.from({ length: 600 }, (_, i) => `w${i}`);
@@ -127,9 +128,9 @@ describe('Redis store on a six-node cluster', () => {
   for (const buckets of [256, 0]) {
     it(`clear touches no key outside its prefix, ${buckets} buckets, even when the prefix holds wildcards`, async () => {
       const prefix = `p*[a]?${Date.now()}:`;
-      const store = await opened(redisOptions(inject('redisCluster').nodes, { keyPrefix: prefix, buckets }));
+      const store = await opened(redisOptions(redisCluster.nodes, { keyPrefix: prefix, buckets }));
       // What the same text would match as a pattern.
-      const neighbour = await opened(redisOptions(inject('redisCluster').nodes, { keyPrefix: prefix.replace('*[a]?', 'xxax'), buckets }));
+      const neighbour = await opened(redisOptions(redisCluster.nodes, { keyPrefix: prefix.replace('*[a]?', 'xxax'), buckets }));
       const wallets = Array.from({ length: 1_500 }, (_, i) => `{w}${i}`);
       await Promise.all([store, neighbour].map((each) => each.setMany(wallets.map((wallet) => set(wallet, 5)))));
       await store.deleteMany([del('{w}0', 6)]);
@@ -143,14 +144,14 @@ describe('Redis store on a six-node cluster', () => {
   }
 
   it('nowMs is the time of the servers', async () => {
-    const store = await opened(redisOptions(inject('redisCluster').nodes));
-    const redis = await connected(inject('redisCluster').nodes[0]);
+    const store = await opened(redisOptions(redisCluster.nodes));
+    const redis = await connected(redisCluster.nodes[0]);
     const [seconds, micros] = await redis.time();
     expect(Math.abs(store.nowMs() - (Number(seconds) * 1e3 + Number(micros) / 1e3))).toBeLessThan(100);
   });
 
   it('a clear of a cache that holds nothing, and events without an update, are fine', async () => {
-    const store = await opened(redisOptions(inject('redisCluster').nodes));
+    const store = await opened(redisOptions(redisCluster.nodes));
     await store.clear(1, 'cleared');
     await store.publish('hello');
   });

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Redis } from 'ioredis';
 import { keyLayout, keySlot } from '../../src/l2/slots.ts';
 import { bare } from '../support/redis.ts';
+import { redisCluster } from '../support/redis-servers.ts';
 
 const pieces = fc.constantFrom('{', '}', '{}', 'a', 'user1000', 'é', '🦊', '\0', ':', '\r\n');
 const text = fc.oneof(fc.array(pieces, { minLength: 1, maxLength: 10 }).map((parts) => parts.join('')), fc.string({ minLength: 1, unit: 'binary' }));
@@ -10,7 +11,7 @@ const text = fc.oneof(fc.array(pieces, { minLength: 1, maxLength: 10 }).map((par
 describe('slots against a real node', () => {
   let redis: Redis;
   beforeAll(async () => {
-    redis = await bare(inject('redisCluster').nodes[0]);
+    redis = await bare(redisCluster.nodes[0]);
   });
   afterAll(() => redis.disconnect());
 

@@ -1,44 +1,53 @@
 /**
- * Starts what the projects `cluster` and `nodes` need, each its own, once for all of its files: a six-node Redis Cluster and one standalone Redis.
- * Files reach them through `inject('redisCluster')` and `inject('redisStandalone')`. A file that kills nodes starts its own.
+ * For the project `cluster`: redis-server is there, each slot of the pool has ports and a standalone Redis, and at the end all is stopped,
+ * the clusters too that files have started (redis-servers.ts).
  * Where redis-server is missing, the package manager of the system is tried; without the rights for that, one line says what to run.
  */
 import { execFileSync } from 'node:child_process';
 import type { TestProject } from 'vitest/node';
-import { startLocalCluster, startStandalone } from '../../src/l2/local-cluster.ts';
+import { findLocalCluster, startStandalone, type LocalNode } from '../../src/l2/local-cluster.ts';
 import { installLine, isOnPath } from '../../src/l2/local-node.ts';
 
-const BASE_PORTS: Record<string, number> = { cluster: 17_379, nodes: 17_460 };
+/** Of a slot's cluster: six ports from here on. */
+const CLUSTER_BASE_PORTS = [17_379, 17_460, 17_480];
 const STANDALONE_AFTER = 10;
 
-export interface ProvidedCluster {
-  basePort: number;
-  nodes: Array<{ host: string; port: number; pid: number }>;
+export interface RedisSlot {
+  clusterBasePort: number;
+  standalone: LocalNode;
 }
 
 declare module 'vitest' {
   interface ProvidedContext {
-    redisCluster: ProvidedCluster;
-    redisStandalone: { host: string; port: number; pid: number };
+    redisSlots: RedisSlot[];
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   if (!isOnPath('redis-server')) installRedis();
-  const basePort = BASE_PORTS[project.name];
-  if (basePort === undefined) throw new Error(`no ports are set aside for the project ${project.name}`);
-  const cluster = await startLocalCluster({ basePort });
-  try {
-    const standalone = await startStandalone({ port: basePort + STANDALONE_AFTER });
-    project.provide('redisCluster', { basePort: cluster.basePort, nodes: cluster.nodes.map(({ host, port, pid }) => ({ host, port, pid })) });
-    project.provide('redisStandalone', { host: standalone.host, port: standalone.port, pid: standalone.pid });
-    return async () => {
-      await Promise.all([cluster.stop(), standalone.stop()]);
-    };
-  } catch (error) {
-    await cluster.stop();
-    throw error;
+  const slots = Number(project.vitest.config.maxWorkers);
+  if (slots > CLUSTER_BASE_PORTS.length) throw new Error(`ports are set aside for ${CLUSTER_BASE_PORTS.length} files at once, not for ${slots}: lower maxWorkers, or name more ports in test/support/cluster-setup.ts`);
+  const basePorts = CLUSTER_BASE_PORTS.slice(0, slots);
+  for (const basePort of basePorts) {
+    if (findLocalCluster(basePort) !== undefined) throw new Error(`a cluster is running on port ${basePort} already: another run of the tests, or what an aborted one has left; stop it with: profilecache cluster down --base-port ${basePort}`);
   }
+  const started = await Promise.allSettled(basePorts.map((basePort) => startStandalone({ port: basePort + STANDALONE_AFTER })));
+  const stop = async () => {
+    await Promise.all([
+      ...started.map(async (server) => server.status === 'fulfilled' && server.value.stop()),
+      ...basePorts.map((basePort) => findLocalCluster(basePort)?.stop()),
+    ]);
+  };
+  const failed = started.find((server) => server.status === 'rejected');
+  if (failed !== undefined) {
+    await stop();
+    throw failed.reason;
+  }
+  project.provide('redisSlots', started.map((server, i) => {
+    const { host, port, pid } = (server as PromiseFulfilledResult<LocalNode>).value;
+    return { clusterBasePort: basePorts[i], standalone: { host, port, pid } };
+  }));
+  return stop;
 }
 
 function installRedis(): void {
