@@ -41,6 +41,9 @@ export class ProfileCodec {
   readonly #tables: StructureTables;
   readonly #walk: ProfileWalk;
   readonly #schemas = new Map<number, Schema>();
+  /** Of the last decode: nearly always that of the next one, too. */
+  #lastId = -1;
+  #last: Schema | undefined;
   #nextObject = 0;
   #busy = false;
 
@@ -98,17 +101,19 @@ export class ProfileCodec {
    * The result shares nothing with it and is deeply frozen. Throws ERR_L2_CORRUPT; an unknown table has `path` 'schema'.
    */
   decode(bytes: Uint8Array, start: number, end: number, schemaId: number): object {
-    const schema = this.#schema(schemaId);
+    const schema = schemaId === this.#lastId ? this.#last : this.#schema(schemaId);
     if (schema === undefined) throw corrupt(`structure table ${schemaId} is not known here`, 'schema');
     if (!(start >= 0 && start < end && end <= bytes.length)) throw corrupt('no bytes', 'value');
     if (end - start > this.#maxBytes) throw corrupt(`${end - start} bytes are over the cap of ${this.#maxBytes}`, 'value');
+    this.#lastId = schemaId;
+    this.#last = schema;
     const value = schema.reader.read(bytes, start, end);
     this.lastDecodeHadBinary = schema.reader.hadBinary;
     return value;
   }
 
   canDecode(schemaId: number): boolean {
-    return schemaId === SCHEMA_PORTABLE || schemaId === SCHEMA_INLINE || this.#tables.get(schemaId) !== undefined;
+    return schemaId === this.#lastId || schemaId === SCHEMA_PORTABLE || schemaId === SCHEMA_INLINE || this.#tables.get(schemaId) !== undefined;
   }
 
   /** Walks the profile against the current table; where that brings a new table about, walks again against the new one. */

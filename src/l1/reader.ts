@@ -17,9 +17,10 @@ const FIRST_SCRATCH_BYTES = 64 * 1024;
 export const versionWord = (region: Region, slot: number): number => region.slotsStart / 4 + slot * SLOT.words + SLOT.version;
 
 export class L1Reader {
-  /** Of the last hit: valid until the next read. */
-  payload: Buffer = Buffer.allocUnsafeSlow(FIRST_SCRATCH_BYTES);
-  payloadBytes = 0;
+  /** Of the last hit: valid until the next read. The payload is scratch[payloadStart..payloadEnd). */
+  scratch: Uint8Array = new Uint8Array(FIRST_SCRATCH_BYTES);
+  payloadStart = 0;
+  payloadEnd = 0;
   slot = -1;
   /** The slot's version when the payload was copied; what a near cache compares later. */
   slotVersion = 0;
@@ -37,7 +38,7 @@ export class L1Reader {
     this.region = region;
   }
 
-  /** On 'hit' the fields above hold the entry; the payload is private memory, copied whole and re-checked. */
+  /** On 'hit' the fields above hold the entry; the payload is in private memory, copied whole and re-checked. */
   read(key: WalletKey, nowMs: number): ReadResult {
     this.key = key;
     this.nowMs = nowMs;
@@ -110,9 +111,12 @@ export class L1Reader {
     return true;
   };
 
+  /** From and to the same place modulo 8: V8 copies out of shared memory by words then, else byte by byte (`Relaxed_Memcpy` in src/base/atomicops.h). */
   private copyPayload(at: number, bytes: number): void {
-    if (bytes > this.payload.length) this.payload = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
-    this.payload.set(this.region.u8.subarray(at, at + bytes));
-    this.payloadBytes = bytes;
+    const start = at & 7;
+    if (start + bytes > this.scratch.length) this.scratch = new Uint8Array(2 ** Math.ceil(Math.log2(start + bytes)));
+    this.scratch.set(this.region.bytesAt(at, bytes), start);
+    this.payloadStart = start;
+    this.payloadEnd = start + bytes;
   }
 }

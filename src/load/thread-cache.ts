@@ -61,6 +61,7 @@ export class ThreadCache {
   private readonly region: Region;
   private readonly reader: L1Reader;
   private readonly near: NearCache;
+  private readonly hasNear: boolean;
   private readonly clock: Clock;
   private readonly sink: AccessSink;
   private readonly hits: AccessSink['hits'];
@@ -83,6 +84,7 @@ export class ThreadCache {
     this.pattern = parts.pattern;
     this.graceMs = parts.graceMs;
     this.hitClock = new HitClock(() => parts.clock.monotonicMs());
+    this.hasNear = parts.nearProfiles > 0;
     this.near = new NearCache(parts.nearProfiles, parts.isOwner ? undefined : { words: parts.region.u32, at: (slot) => versionWord(parts.region, slot) });
     this.reader = new L1Reader(parts.region);
     this.key = new WalletKey(parts.region.hashKey0, parts.region.hashKey1);
@@ -91,7 +93,7 @@ export class ThreadCache {
   /** The profile if L1 holds it, counted and touched as a hit; a miss is not counted. Throws ERR_WALLET. */
   get(wallet: string): object | undefined {
     const { near } = this;
-    const place = near.hit(wallet);
+    const place = this.hasNear ? near.hit(wallet) : -1;
     if (place >= 0) {
       if (near.outlasts(place, this.hitClock.nowTick()) || near.expiresAtMs(place) > this.hitClock.nowMs()) {
         this.row.count(NEAR_HITS);
@@ -128,7 +130,7 @@ export class ThreadCache {
       tier: isNear ? 'near' : 'l1',
       ageMs: Math.max(0, this.clock.wallMs() - reader.createdAtMs),
       ttlMs: reader.expiresAtMs - nowMs,
-      bytes: reader.payloadBytes,
+      bytes: reader.payloadEnd - reader.payloadStart,
       version: reader.version,
       stale: reader.expiresAtMs <= nowMs,
     };
@@ -227,7 +229,8 @@ export class ThreadCache {
   }
 
   private decode(): object | undefined {
-    return this.decodeWith(this.reader.payload, 0, this.reader.payloadBytes, this.reader.schemaId);
+    const { scratch, payloadStart, payloadEnd, schemaId } = this.reader;
+    return this.decodeWith(scratch, payloadStart, payloadEnd, schemaId);
   }
 
   private decodeWith(bytes: Uint8Array, start: number, end: number, schemaId: number): object | undefined {

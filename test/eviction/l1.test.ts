@@ -8,7 +8,7 @@ import { verifyRegion } from '../../src/l1/verify.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
 import { L1Writer } from '../../src/l1/writer.ts';
 import { parseOptions } from '../../src/options.ts';
-import { payloadFor } from '../support/l1.ts';
+import { payloadFor, payloadOf } from '../support/l1.ts';
 
 type Step =
   | { kind: 'put'; wallet: string; bytes: number; ttlMs: number }
@@ -61,7 +61,7 @@ function run(name: keyof typeof POLICIES, maxProfiles: number, maxBytes: number,
         if (reader.read(key.set(now.wallet), nowMs) !== 'hit') break;
         writer.policy.touched(reader.slot);
         expect(held !== undefined && held.expiresAtMs > nowMs).toBe(true);
-        expect(Buffer.from(reader.payload.subarray(0, reader.payloadBytes)).equals(held?.payload as Buffer)).toBe(true);
+        expect(payloadOf(reader).equals(held?.payload as Buffer)).toBe(true);
         break;
       }
       case 'remove':

@@ -11,7 +11,7 @@ import { createRegion, type Region } from '../../src/l1/region.ts';
 import { verifyRegion } from '../../src/l1/verify.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
 import { L1Writer } from '../../src/l1/writer.ts';
-import { payloadFor } from '../support/l1.ts';
+import { payloadFor, payloadOf } from '../support/l1.ts';
 import { Stepper, patchAtomics } from '../support/l1-stepped.ts';
 
 const MAX_BYTES = 16 * 1024;
@@ -87,8 +87,8 @@ class World {
     const { reader } = this;
     const result = reader.read(this.readerKey.set(wallet), this.nowMs);
     if (result !== 'hit') return result;
-    const payload = Buffer.from(reader.payload.subarray(0, reader.payloadBytes));
-    if (!payload.equals(payloadFor(wallet, reader.version, reader.payloadBytes))) throw new Error(`torn or foreign: ${wallet} reads as ${payload.toString().slice(0, 40)}`);
+    const payload = payloadOf(reader);
+    if (!payload.equals(payloadFor(wallet, reader.version, payload.length))) throw new Error(`torn or foreign: ${wallet} reads as ${payload.toString().slice(0, 40)}`);
     if (reader.expiresAtMs <= this.nowMs) throw new Error(`${wallet} had expired`);
     this.seen.push({ wallet, slot: reader.slot, slotVersion: reader.slotVersion, version: reader.version });
     return reader.version;

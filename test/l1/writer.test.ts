@@ -1,7 +1,7 @@
 /** Rules of the owner's side: versions, sizes, order of eviction, expiry, clear. The region is verified after every test. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { HEADER, RECORD } from '../../src/l1/layout.ts';
-import { TestL1, payloadFor } from '../support/l1.ts';
+import { TestL1, payloadFor, payloadOf } from '../support/l1.ts';
 
 let l1: TestL1;
 afterEach(() => l1.verify());
@@ -17,8 +17,8 @@ test('a hit carries all that was put', () => {
   l1.nowMs = 500;
   put('w', 3, 77, 1_000);
   expect(l1.read('w')).toBe('hit');
-  const { schemaId, version, expiresAtMs, createdAtMs, payloadBytes } = l1.reader;
-  expect({ schemaId, version, expiresAtMs, createdAtMs, payloadBytes }).toEqual({ schemaId: 1, version: 3, expiresAtMs: 1_500, createdAtMs: 0, payloadBytes: 77 });
+  const { schemaId, version, expiresAtMs, createdAtMs } = l1.reader;
+  expect({ schemaId, version, expiresAtMs, createdAtMs, payloadBytes: payloadOf(l1.reader).length }).toEqual({ schemaId: 1, version: 3, expiresAtMs: 1_500, createdAtMs: 0, payloadBytes: 77 });
   expect(l1.get('w')?.equals(payloadFor('w', 3, 77))).toBe(true);
 });
 

@@ -4,7 +4,7 @@ import { L1Reader } from '../../src/l1/reader.ts';
 import { createRegion, type Region } from '../../src/l1/region.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
 import { L1Writer } from '../../src/l1/writer.ts';
-import { payloadFor } from './l1.ts';
+import { payloadFor, payloadOf } from './l1.ts';
 
 export class CrowdedKey extends WalletKey {
   private readonly crowd: (hash: number) => number;
@@ -43,7 +43,7 @@ export class CrowdedL1 {
   read(wallet: string): number | undefined {
     const { reader } = this;
     if (reader.read(this.key.set(wallet), 0) !== 'hit') return undefined;
-    const payload = Buffer.from(reader.payload.subarray(0, reader.payloadBytes));
+    const payload = payloadOf(reader);
     if (!payload.equals(payloadFor(wallet, reader.version, 40))) throw new Error(`${wallet} reads as ${payload}`);
     return reader.version;
   }

@@ -47,6 +47,7 @@ export class Stepper {
     return {
       ...region,
       u8: this.view(region.u8), u16: this.view(region.u16), i32: this.view(region.i32), u32: this.view(region.u32), f64: this.view(region.f64),
+      bytesAt: (at, bytes) => this.view(region.bytesAt(at, bytes)),
     };
   }
 

@@ -28,7 +28,7 @@ export class TestL1 {
   get(wallet: string): Buffer | undefined {
     if (this.read(wallet) !== 'hit') return undefined;
     this.writer.policy.touched(this.reader.slot);
-    return Buffer.from(this.reader.payload.subarray(0, this.reader.payloadBytes));
+    return payloadOf(this.reader);
   }
 
   read(wallet: string): ReadResult {
@@ -47,6 +47,9 @@ export class TestL1 {
     verifyRegion(this.region, this.writer);
   }
 }
+
+/** A copy of what the last read of `reader` found. */
+export const payloadOf = ({ scratch, payloadStart, payloadEnd }: L1Reader): Buffer => Buffer.from(scratch.subarray(payloadStart, payloadEnd));
 
 /** Bytes that tell of which wallet and version they are, in every word. */
 export function payloadFor(wallet: string, version: number, bytes: number): Buffer {

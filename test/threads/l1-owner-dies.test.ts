@@ -7,7 +7,7 @@ import { L1Reader } from '../../src/l1/reader.ts';
 import { createRegion, type Region } from '../../src/l1/region.ts';
 import { beginChange } from '../../src/l1/seqlock.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
-import { TestL1, payloadFor } from '../support/l1.ts';
+import { TestL1, payloadFor, payloadOf } from '../support/l1.ts';
 
 const WALLETS = 200;
 const KILLS = Number(process.env.PROFILECACHE_OWNER_KILLS ?? 8);
@@ -21,7 +21,7 @@ function readAll(region: Region): Record<string, number> {
     const result = reader.read(key.set(`wallet-${wallet}`), 0);
     results[result]++;
     if (result !== 'hit') continue;
-    const words = new Uint32Array(reader.payload.buffer, reader.payload.byteOffset, reader.payloadBytes / 4);
+    const words = new Uint32Array(Uint8Array.from(payloadOf(reader)).buffer);
     for (let i = 0; i < words.length; i += 2) {
       if (words[i] !== wallet || words[i + 1] !== reader.version) throw new Error(`wallet ${wallet} reads ${words[i]} version ${words[i + 1]}`);
     }

@@ -37,9 +37,9 @@ class BrokenReader extends L1Reader {
       }
       const expiresAtMs = record.recordExpiresAtMs(region, at);
       if (expiresAtMs <= nowMs) return false;
-      this.payload.set(region.u8.subarray(payloadAt, payloadAt + payloadBytes));
+      this.scratch.set(region.u8.subarray(payloadAt, payloadAt + payloadBytes));
       if (broken === 'no-key' && Atomics.load(region.i32, words) !== seq) return false;
-      Object.assign(this, { payloadBytes, slot, slotVersion, expiresAtMs, version: record.recordVersion(region, at) });
+      Object.assign(this, { payloadStart: 0, payloadEnd: payloadBytes, slot, slotVersion, expiresAtMs, version: record.recordVersion(region, at) });
       result = 'hit';
       return true;
     });
@@ -69,7 +69,7 @@ const near = new Map();
 
 /** Every word of the payload is (wallet, version low): whose it is and whether it is of one piece. */
 function judge(wallet, floor, removed) {
-  const payload = new Uint32Array(reader.payload.buffer, reader.payload.byteOffset, reader.payloadBytes >>> 2);
+  const payload = new Uint32Array(reader.scratch.slice(reader.payloadStart, reader.payloadEnd).buffer, 0, (reader.payloadEnd - reader.payloadStart) >>> 2);
   const version = reader.version;
   for (let i = 0; i < payload.length; i += i === 0 ? 4 : 2) {
     if (payload[i] !== wallet) return fault('foreign', `foreign payload (${payload[i]} at word ${i})`, wallet);
