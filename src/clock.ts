@@ -38,3 +38,11 @@ export function preciseWallMs(): number {
   const wallMs = Date.now();
   return Math.min(Math.max(performance.timeOrigin + performance.now(), wallMs), wallMs + 0.999);
 }
+
+/** Version stamps (load/version.ts) are milliseconds of the calendar since `epochMs`, times `perMs`. */
+export const STAMPS = {
+  epochMs: Date.UTC(2020, 0, 1),
+  perMs: 4096,
+  /** A stamp further in the future than this is no clock skew but damage or forgery. Nobody believes it, and any write replaces it. */
+  maxSkewMs: 24 * 3_600_000,
+} as const;

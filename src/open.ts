@@ -84,7 +84,7 @@ async function wireOwner(options: ResolvedOptions, publisher: string, client: L2
     region, l1, thread, client, structures, versions, clock: systemClock, publisher,
     channel: client && options.channel.enabled ? new UpdateChannel(await makeSource(options), publisher, row) : undefined,
     publishes: options.channel.enabled,
-    timeoutMs: options.l2TimeoutMs, leaseMs: options.loadLeaseMs, graceMs, maxQueuedWrites: options.maxQueuedWrites,
+    timeoutMs: options.l2TimeoutMs, buckets: settings.buckets, leaseMs: options.loadLeaseMs, graceMs, maxQueuedWrites: options.maxQueuedWrites,
     maxProfiles: options.l1.maxProfiles, maxBytes: options.l1.maxBytes,
     events: Object.fromEntries(EVENT_NAMES.map((name) => [name, (detail?: unknown) => announce(name, detail)])) as unknown as OwnerEvents,
   });

@@ -67,6 +67,8 @@ export const HEADER = {
   residentBytesHigh: 15,
   /** Epochs of row claims given out so far. */
   rowEpochs: 16,
+  /** When the owner's event loop last turned: monotonic milliseconds modulo 2^32 (owner-beat.ts). */
+  ownerBeatMs: 17,
 } as const;
 
 export const HEADER_BYTES = 128;

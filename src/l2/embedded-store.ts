@@ -18,7 +18,7 @@ import { LogState } from './embedded/log-state.ts';
 import { LogTail } from './embedded/log-tail.ts';
 import { LogWriter } from './embedded/log-writer.ts';
 import { readRecord } from './embedded/record-reader.ts';
-import { makeSmallFile, MAX_SMALL_FILE_BYTES, measureFolder, readSmallFile, removeSmallFileIf, setAsideSmallFile, sweepSmallFiles } from './embedded/small-files.ts';
+import { makeSmallFile, MAX_SMALL_FILE_BYTES, measureFolder, readSmallFile, removeSmallFileIf, replaceSmallFile, setAsideSmallFile, sweepSmallFiles } from './embedded/small-files.ts';
 import type { DeleteRequest, GetOutcome, L2Store, SetOutcome, SetRequest, StoreHealth } from './store.ts';
 
 const KIB = 1024;
@@ -126,21 +126,24 @@ export class EmbeddedStore implements L2Store {
     return { status: 'miss', floor: Math.max(index.version[slot], clearFloor) };
   }
 
-  async setMany(requests: readonly SetRequest[]): Promise<SetOutcome[]> {
-    return this.#write(requests.map(({ wallet, version, envelope, ttlMs, event }) => ({ wallet, kind: KIND_RECORD, version, body: envelope, lifeMs: ttlMs, event })));
+  async setMany(requests: readonly SetRequest[], deadlineMs?: number): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, version, envelope, ttlMs, event }) => ({ wallet, kind: KIND_RECORD, version, body: envelope, lifeMs: ttlMs, event })), deadlineMs);
   }
 
-  async deleteMany(requests: readonly DeleteRequest[]): Promise<SetOutcome[]> {
-    return this.#write(requests.map(({ wallet, version, tombstone, tombstoneTtlMs, event }) => ({ wallet, kind: KIND_TOMBSTONE, version, body: tombstone, lifeMs: tombstoneTtlMs, event })));
+  async deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, version, tombstone, tombstoneTtlMs, event }) => ({ wallet, kind: KIND_TOMBSTONE, version, body: tombstone, lifeMs: tombstoneTtlMs, event })), deadlineMs);
   }
 
-  #write(items: readonly Write[]): SetOutcome[] {
+  #write(items: readonly Write[], deadlineMs = Infinity): SetOutcome[] {
     const outcomes: SetOutcome[] = [];
     const batchBytes = Math.min(MAX_BATCH_BYTES, this.#segmentBytes / 2);
     let next = 0;
     try {
       this.#begin();
-      while (next < items.length) next = this.#writeBatch(items, next, outcomes, batchBytes);
+      while (next < items.length) {
+        if (this.#clock.monotonicMs() >= deadlineMs) throw new ProfileCacheError('ERR_L2_TIMEOUT', 'the embedded store came to this write after its deadline; raise l2TimeoutMs, or write less at once', { option: 'l2TimeoutMs' });
+        next = this.#writeBatch(items, next, outcomes, batchBytes);
+      }
     } catch (error) {
       const typed = this.#typed(error);
       for (; next < items.length; next++) outcomes[next] = { status: 'failed', error: typed };
@@ -282,7 +285,11 @@ export class EmbeddedStore implements L2Store {
       if (makeSmallFile(leases, wallet, content, nowMs + ttlMs)) return true;
       const found = readSmallFile(leases, wallet);
       const isLive = typeof found !== 'string' && found.expiresMs > nowMs;
-      if (isLive) return content.equals(found.content);
+      if (isLive) {
+        if (!content.equals(found.content)) return false;
+        replaceSmallFile(leases, wallet, content, nowMs + ttlMs);
+        return true;
+      }
       if (found !== 'absent') removeSmallFileIf(leases, wallet, (lease) => lease.expiresMs <= nowMs);
       return makeSmallFile(leases, wallet, content, nowMs + ttlMs);
     });

@@ -34,14 +34,17 @@ export async function raiseFloors(layout: KeyLayout, standalone: boolean, versio
   }
 }
 
-/** Throws ERR_L2_UNAVAILABLE (or _AUTH, _TIMEOUT) when a master could not be cleared; running it again is safe. */
-export async function clearProfiles(topology: RedisTopology, layout: KeyLayout, version: number, commandTimeoutMs: number): Promise<void> {
+/**
+ * Throws ERR_L2_UNAVAILABLE (or _AUTH, _TIMEOUT) when a master could not be cleared; running it again is safe.
+ * `timeoutMs()` is what the next command may take: 0 when nobody waits any more.
+ */
+export async function clearProfiles(topology: RedisTopology, layout: KeyLayout, version: number, timeoutMs: () => number): Promise<void> {
   const limit = Buffer.alloc(8);
   limit.writeDoubleLE(version);
   for (let round = 1; ; round++) {
     const masters = topology.masters();
     if (masters.length === 0) throw unavailableError('any', 'no master is known');
-    const clean = await Promise.all(masters.map((node) => clearNode(node, topology, layout, limit, commandTimeoutMs)));
+    const clean = await Promise.all(masters.map((node) => clearNode(node, topology, layout, limit, timeoutMs)));
     if (clean.every(Boolean)) return;
     if (round >= MAX_ROUNDS) throw new ProfileCacheError('ERR_L2_UNAVAILABLE', `slots moved during each of ${MAX_ROUNDS} attempts to clear; try again when the cluster has settled`);
     topology.refreshSoon();
@@ -50,11 +53,11 @@ export async function clearProfiles(topology: RedisTopology, layout: KeyLayout, 
 }
 
 /** False when some of its keys turned out to be served by another node: the round has to be run again. */
-async function clearNode(node: RedisNode, topology: RedisTopology, layout: KeyLayout, limit: Buffer, timeoutMs: number): Promise<boolean> {
+async function clearNode(node: RedisNode, topology: RedisTopology, layout: KeyLayout, limit: Buffer, timeoutMs: () => number): Promise<boolean> {
   let cursor = '0';
   let clean = true;
   do {
-    const [next, keys] = (await call(node, 'scan', [cursor, 'MATCH', layout.scanPattern, 'COUNT', SCAN_COUNT], timeoutMs)) as [Buffer, Buffer[]];
+    const [next, keys] = (await call(node, 'scan', [cursor, 'MATCH', layout.scanPattern, 'COUNT', SCAN_COUNT], timeoutMs())) as [Buffer, Buffer[]];
     const bySlot = new Map<number, Buffer[]>();
     for (const key of keys) {
       const text = key.toString('utf8');
@@ -65,7 +68,7 @@ async function clearNode(node: RedisNode, topology: RedisTopology, layout: KeyLa
       if (group) group.push(key);
       else bySlot.set(slot, [key]);
     }
-    const results = await Promise.all([...bySlot.values()].flatMap((group) => slices(group).map((part) => clearKeys(node, part, limit, timeoutMs))));
+    const results = await Promise.all([...bySlot.values()].flatMap((group) => slices(group).map((part) => clearKeys(node, part, limit, timeoutMs()))));
     if (!results.every(Boolean)) clean = false;
     cursor = next.toString();
   } while (cursor !== '0');
@@ -78,6 +81,7 @@ function slices(keys: Buffer[]): Buffer[][] {
 
 async function clearKeys(node: RedisNode, keys: Buffer[], limit: Buffer, timeoutMs: number): Promise<boolean> {
   const rest: Arg[] = [keys.length, ...keys, limit];
+  if (timeoutMs === 0) throw timeoutError(timeoutMs, node.name);
   try {
     await withTimeout(node.send('evalsha', [CLEAR_SCRIPT.sha, ...rest]).catch((error: unknown) => {
       if (verdictOf(error, node.name).kind !== 'noscript') throw error;
@@ -92,6 +96,7 @@ async function clearKeys(node: RedisNode, keys: Buffer[], limit: Buffer, timeout
 }
 
 async function call(node: RedisNode, name: string, args: Arg[], timeoutMs: number): Promise<unknown> {
+  if (timeoutMs === 0) throw timeoutError(timeoutMs, node.name);
   try {
     return await withTimeout(node.send(name, args), timeoutMs);
   } catch (error) {

@@ -3,6 +3,7 @@
  * know one (restart, failover, SCRIPT FLUSH) answers NOSCRIPT and gets the text once.
  */
 import { createHash } from 'node:crypto';
+import { STAMPS } from '../clock.ts';
 import { ENVELOPE, FLAG_TOMBSTONE } from '../codec/envelope.ts';
 
 export interface Script {
@@ -21,7 +22,7 @@ const VERSION_TO = ENVELOPE.versionOffset + 8;
 
 /**
  * `stored(key)` gives the version at the key, or nil where there is none of ours: nothing, foreign bytes, a version that no
- * writer of ours makes (not finite, not above 0, 2^53 or more: it would block the key for ever), or a value of another type.
+ * writer of ours makes (not finite, not whole, not above 0, 2^53 or more: it would block the key for ever), or a value of another type.
  */
 const STORED = `
 local MAGIC = ${LUA_MAGIC}
@@ -30,7 +31,7 @@ local function stored(key)
   if type(head) == 'table' then return nil, head.err or 'no string' end
   if #head < ${ENVELOPE.headerBytes} or string.sub(head, 1, #MAGIC) ~= MAGIC then return nil end
   local version = struct.unpack('<d', string.sub(head, ${VERSION_FROM}, ${VERSION_TO}))
-  if not (version > 0 and version < 9007199254740992) then return nil end
+  if not (version > 0 and version < 9007199254740992 and version % 1 == 0) then return nil end
   return version, nil, head
 end
 `;
@@ -42,12 +43,15 @@ end
  * of which one is absent is refused (TRYAGAIN). Where it is on the other node, it cannot be read and counts as none.
  * Past the deadline nothing is done: the caller has reported the write as failed, and it may have waited in a socket of a
  * stopped process since. SET and PUBLISH happen in one script, so the event is out if and only if the write took effect.
- * Reply: 'L<now>' when late, else for each key 1 stored, 2 stored over a value of another type, 'O<version>' older, 'E<error>'.
+ * A version from beyond tomorrow, by the clock of the node and by the stamp of the write too (either may be wrong by itself), is damage or
+ * forgery that no reader believes, and is overwritten: it would keep every update of its wallet out until its time to live is over.
+ * Reply: 'L<now>' when late, else for each key 1 stored, 2 stored over what was no record of ours, 'O<version>' older, 'E<error>'.
  */
 export const WRITE_SCRIPT = script(`${STORED}
 local time = redis.call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
 if nowMs > tonumber(ARGV[1]) then return 'L' .. string.format('%.0f', nowMs) end
+local tomorrow = (nowMs - ${STAMPS.epochMs} + ${STAMPS.maxSkewMs}) * ${STAMPS.perMs}
 local out = {}
 local floor = redis.pcall('GET', ARGV[3])
 local cleared = type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) or 0
@@ -55,6 +59,8 @@ for i = 1, #KEYS do
   local envelope, ttlMs, event = ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
   local version = struct.unpack('<d', string.sub(envelope, ${VERSION_FROM}, ${VERSION_TO}))
   local current, problem, head = stored(KEYS[i])
+  local damaged = current and current > tomorrow and current > version + ${STAMPS.maxSkewMs * STAMPS.perMs}
+  if damaged then current = nil end
   if problem and not string.find(problem, 'WRONGTYPE', 1, true) then
     out[i] = 'E' .. problem
   elseif version <= cleared and not (current and current > cleared) then
@@ -67,7 +73,7 @@ for i = 1, #KEYS do
     if type(done) == 'table' and done.err then
       out[i] = 'E' .. done.err
     else
-      out[i] = problem and 2 or 1
+      out[i] = (problem or damaged) and 2 or 1
       if event ~= '' then
         local published = redis.pcall('PUBLISH', ARGV[2], event)
         if type(published) == 'table' and published.err then out[i] = 'E' .. published.err end
@@ -101,8 +107,16 @@ return removed
  */
 export const FLOOR_SCRIPT = script(`
 local floor = redis.pcall('GET', KEYS[1])
-if type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) > struct.unpack('<d', ARGV[1]) then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) > struct.unpack('<d', ARGV[1]) then return redis.call('SET', KEYS[1], floor, 'PX', ARGV[2]) end
 return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+`);
+
+/** Takes a lease that nobody holds, or renews it for the token that does. KEYS: lease. ARGV: token, time to live in ms. Reply: 1 when the token holds it. */
+export const LEASE_SCRIPT = script(`
+local holder = redis.pcall('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
 `);
 
 /** Frees a lease if it is still held by this token. KEYS: lease. ARGV: token. */

@@ -15,7 +15,7 @@ import { clearProfiles, raiseFloors } from './redis-clear.ts';
 import { replyError } from './redis-errors.ts';
 import { redisHealth } from './redis-health.ts';
 import type { Arg, RedisNode } from './redis-node.ts';
-import { FLOOR_SCRIPT, RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
+import { FLOOR_SCRIPT, LEASE_SCRIPT, RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
 import type { Script } from './redis-scripts.ts';
 import { RedisTopology } from './redis-topology.ts';
 import { argHead, commandHead } from './resp-command.ts';
@@ -91,18 +91,18 @@ export class RedisStore implements L2Store {
     return systemClock.monotonicMs() + offsets[offsets.length >> 1];
   }
 
-  async getMany(wallets: readonly string[]): Promise<GetOutcome[]> {
+  async getMany(wallets: readonly string[], deadlineMs?: number): Promise<GetOutcome[]> {
     const outcomes = new Array<GetOutcome>(wallets.length);
     await this.readMany(wallets, {
       found: (i, bytes, start, end) => (outcomes[i] = getOutcome(bytes.subarray(start, end))),
       missing: (i) => (outcomes[i] = { status: 'miss' }),
       tooLarge: (i) => (outcomes[i] = { status: 'failed', error: new ProfileCacheError('ERR_L2_CORRUPT', 'what lies at the key is larger than any record', { wallet: wallets[i] }) }),
       failed: (i, error) => (outcomes[i] = { status: 'failed', error }),
-    });
+    }, deadlineMs);
     return outcomes;
   }
 
-  async readMany(wallets: readonly string[], visitor: ReadVisitor): Promise<void> {
+  async readMany(wallets: readonly string[], visitor: ReadVisitor, deadlineMs?: number): Promise<void> {
     const { keys, keyBytes, slots } = this.#layout.place(wallets);
     await this.#batch({
       count: wallets.length,
@@ -119,18 +119,18 @@ export class RedisStore implements L2Store {
         tooLarge: (i) => visitor.tooLarge(i),
       },
       fail: (i, error) => visitor.failed(i, error),
-    });
+    }, deadlineMs);
   }
 
-  setMany(requests: readonly SetRequest[]): Promise<SetOutcome[]> {
-    return this.#write(requests.map(({ wallet, envelope, ttlMs, event = '' }) => ({ wallet, envelope, ttlMs, event })));
+  setMany(requests: readonly SetRequest[], deadlineMs?: number): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, envelope, ttlMs, event = '' }) => ({ wallet, envelope, ttlMs, event })), deadlineMs);
   }
 
-  deleteMany(requests: readonly DeleteRequest[]): Promise<SetOutcome[]> {
-    return this.#write(requests.map(({ wallet, tombstone, tombstoneTtlMs, event = '' }) => ({ wallet, envelope: tombstone, ttlMs: tombstoneTtlMs, event })));
+  deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, tombstone, tombstoneTtlMs, event = '' }) => ({ wallet, envelope: tombstone, ttlMs: tombstoneTtlMs, event })), deadlineMs);
   }
 
-  async #write(items: readonly WriteItem[]): Promise<SetOutcome[]> {
+  async #write(items: readonly WriteItem[], deadlineMs: number | undefined): Promise<SetOutcome[]> {
     const outcomes = new Array<SetOutcome>(items.length);
     const { keys, slots } = this.#layout.place(items.map((item) => item.wallet));
     await this.#batch({
@@ -158,7 +158,7 @@ export class RedisStore implements L2Store {
       fail: (i, error) => {
         outcomes[i] = { status: 'failed', error };
       },
-    });
+    }, deadlineMs);
     return outcomes;
   }
 
@@ -199,14 +199,14 @@ export class RedisStore implements L2Store {
     return this.#options.readMode === 'replica-preferred' ? owners.master : owners.replicas[0];
   }
 
-  async clear(version: number, event?: string): Promise<void> {
+  async clear(version: number, event?: string, deadlineMs?: number): Promise<void> {
     this.#requireOpen();
-    await this.#counted(() => raiseFloors(this.#layout, this.#topology.standalone, version, (slot, args) => this.#single(slot, FLOOR_SCRIPT, args)));
-    await this.#counted(() => clearProfiles(this.#topology, this.#layout, version, this.#context.commandTimeoutMs));
-    if (event !== undefined) await this.publish(event);
+    await this.#counted(() => raiseFloors(this.#layout, this.#topology.standalone, version, (slot, args) => this.#single(slot, FLOOR_SCRIPT, args, deadlineMs)));
+    await this.#counted(() => clearProfiles(this.#topology, this.#layout, version, () => this.#timeoutMs(deadlineMs)));
+    if (event !== undefined) await this.publish(event, deadlineMs);
   }
 
-  async publish(event: string): Promise<void> {
+  async publish(event: string, deadlineMs?: number): Promise<void> {
     this.#requireOpen();
     // Any node will do, the cluster passes it on. Always the same one while it can be used, so that events keep their order.
     const slot = keySlot(this.#context.channelName);
@@ -214,38 +214,38 @@ export class RedisStore implements L2Store {
       const master = this.#topology.ownersOf(slot)?.master;
       return master?.usable ? master : (this.#topology.nodes().find((node) => node.usable) ?? master);
     };
-    await this.#counted(() => this.#single(slot, 'publish', [this.#context.channelName, event], pick));
+    await this.#counted(() => this.#single(slot, 'publish', [this.#context.channelName, event], deadlineMs, pick));
   }
 
-  async getBlob(name: string): Promise<Uint8Array | undefined> {
+  async getBlob(name: string, deadlineMs?: number): Promise<Uint8Array | undefined> {
     this.#requireOpen();
     const key = this.#layout.blobKeyOf(name);
-    const reply = await this.#counted(() => this.#single(keySlot(key), 'get', [key]));
+    const reply = await this.#counted(() => this.#single(keySlot(key), 'get', [key], deadlineMs));
     return Buffer.isBuffer(reply) ? privateCopy(reply) : undefined;
   }
 
-  async putBlobIfAbsent(name: string, bytes: Uint8Array): Promise<Uint8Array> {
+  async putBlobIfAbsent(name: string, bytes: Uint8Array, deadlineMs?: number): Promise<Uint8Array> {
     this.#requireOpen();
     const key = this.#layout.blobKeyOf(name);
-    const reply = await this.#counted(() => this.#single(keySlot(key), 'set', [key, Buffer.from(bytes), 'NX']));
+    const reply = await this.#counted(() => this.#single(keySlot(key), 'set', [key, Buffer.from(bytes), 'NX'], deadlineMs));
     if (reply !== null) return bytes.slice();
-    return (await this.getBlob(name)) ?? this.putBlobIfAbsent(name, bytes);
+    return (await this.getBlob(name, deadlineMs)) ?? this.putBlobIfAbsent(name, bytes, deadlineMs);
   }
 
-  async acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean> {
+  async acquireLease(wallet: string, token: string, ttlMs: number, deadlineMs?: number): Promise<boolean> {
     this.#requireOpen();
     const key = this.#layout.leaseKeyOf(wallet);
-    return (await this.#counted(() => this.#single(keySlot(key), 'set', [key, token, 'PX', Math.max(1, Math.ceil(ttlMs)), 'NX']))) !== null;
+    return (await this.#counted(() => this.#single(keySlot(key), LEASE_SCRIPT, [1, key, token, Math.max(1, Math.ceil(ttlMs))], deadlineMs))) === 1;
   }
 
-  async releaseLease(wallet: string, token: string): Promise<void> {
+  async releaseLease(wallet: string, token: string, deadlineMs?: number): Promise<void> {
     this.#requireOpen();
     const key = this.#layout.leaseKeyOf(wallet);
-    await this.#counted(() => this.#single(keySlot(key), RELEASE_SCRIPT, [1, key, token]));
+    await this.#counted(() => this.#single(keySlot(key), RELEASE_SCRIPT, [1, key, token], deadlineMs));
   }
 
   /** One command for one slot, with the redirects and the deadline of a batch of one. */
-  async #single(slot: number, what: string | Script, args: Arg[], pick = () => this.#topology.ownersOf(slot)?.master): Promise<unknown> {
+  async #single(slot: number, what: string | Script, args: Arg[], deadlineMs: number | undefined, pick = () => this.#topology.ownersOf(slot)?.master): Promise<unknown> {
     let answer: unknown;
     let problem: ProfileCacheError | undefined;
     await new BatchRun(this.#topology, {
@@ -267,18 +267,23 @@ export class RedisStore implements L2Store {
       fail: (_index, error) => {
         problem = error;
       },
-    }, this.#context.commandTimeoutMs).run();
+    }, this.#timeoutMs(deadlineMs)).run();
     if (problem) throw problem;
     return answer;
   }
 
-  async #batch(plan: ConstructorParameters<typeof BatchRun>[1]): Promise<void> {
+  async #batch(plan: ConstructorParameters<typeof BatchRun>[1], deadlineMs: number | undefined): Promise<void> {
     if (this.#closed) {
       const error = closedError();
       for (let i = 0; i < plan.count; i++) plan.fail(i, error);
       return;
     }
-    await this.#counted(() => new BatchRun(this.#topology, plan, this.#context.commandTimeoutMs).run());
+    await this.#counted(() => new BatchRun(this.#topology, plan, this.#timeoutMs(deadlineMs)).run());
+  }
+
+  /** Whoever asked may have been waiting in a queue for most of his time. */
+  #timeoutMs(deadlineMs = Infinity): number {
+    return Math.max(0, Math.min(this.#context.commandTimeoutMs, deadlineMs - systemClock.monotonicMs()));
   }
 
   async #counted<T>(run: () => Promise<T>): Promise<T> {
@@ -290,9 +295,9 @@ export class RedisStore implements L2Store {
     }
   }
 
-  async health(): Promise<StoreHealth> {
+  async health(deadlineMs?: number): Promise<StoreHealth> {
     if (this.#closed) return { kind: 'redis', reachable: false, slotsCovered: 0, nodes: [] };
-    return redisHealth(this.#topology, this.#context.commandTimeoutMs);
+    return redisHealth(this.#topology, this.#timeoutMs(deadlineMs));
   }
 
   async close(): Promise<void> {

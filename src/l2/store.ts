@@ -5,10 +5,13 @@
  * Rules for every implementation
  * 1. A record is an envelope (src/codec/envelope.ts), stored and returned byte for byte. The store may read only its version
  *    (`ENVELOPE.version`) and its flags.
- * 2. Every write is a compare-and-set on the version: it takes effect only when the stored version is lower (or nothing is
- *    stored). A delete is a write too: it leaves a tombstone envelope with its version for `tombstoneTtlMs`.
+ * 2. Every write is a compare-and-set on the version: it takes effect only when the stored version is lower, or nothing is
+ *    stored. (Redis also overwrites what damage stamped with a version from beyond tomorrow: redis-scripts.ts.) A delete is a write
+ *    too: it leaves a tombstone envelope with its version for `tombstoneTtlMs`.
  * 3. Batch verbs never reject as a whole: each wallet has its own outcome, so that one dead node costs only its own keys.
  * 4. A write that was reported as failed must not take effect later.
+ *    `deadlineMs` (monotonic, clock.ts) is when the caller stops waiting: by then every verb has answered, or failed with ERR_L2_TIMEOUT,
+ *    and a write that has not begun to take effect never does. Where absent, and at the latest, the store's own limit holds.
  * 5. Expired means absent. Time to live is relative; `nowMs()` is the store's own clock, the one envelopes are stamped with.
  */
 import type { ProfileCacheError } from '../errors.ts';
@@ -88,26 +91,26 @@ export interface L2Store {
   open(): Promise<void>;
   /** Epoch milliseconds by the store's own clock (Redis server time; for the embedded store the wall clock of the machine). */
   nowMs(): number;
-  getMany(wallets: readonly string[]): Promise<GetOutcome[]>;
+  getMany(wallets: readonly string[], deadlineMs?: number): Promise<GetOutcome[]>;
   /** The same without a copy and an object for each record, where the store can do that. */
-  readMany?(wallets: readonly string[], visitor: ReadVisitor): Promise<void>;
-  setMany(requests: readonly SetRequest[]): Promise<SetOutcome[]>;
-  deleteMany(requests: readonly DeleteRequest[]): Promise<SetOutcome[]>;
+  readMany?(wallets: readonly string[], visitor: ReadVisitor, deadlineMs?: number): Promise<void>;
+  setMany(requests: readonly SetRequest[], deadlineMs?: number): Promise<SetOutcome[]>;
+  deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number): Promise<SetOutcome[]>;
   /**
    * Removes every profile under this store's prefix whose version is at most `version`, then publishes `event`. For a while (60 s at
    * least) writes of such versions are refused, so that none that is on its way arrives after it.
    */
-  clear(version: number, event?: string): Promise<void>;
+  clear(version: number, event?: string, deadlineMs?: number): Promise<void>;
   /** Publishes without a write. */
-  publish(event: string): Promise<void>;
+  publish(event: string, deadlineMs?: number): Promise<void>;
   /** Small named blobs (structure tables, dictionaries) that live as long as the store. First writer wins; returns what is stored. */
-  getBlob(name: string): Promise<Uint8Array | undefined>;
-  putBlobIfAbsent(name: string, bytes: Uint8Array): Promise<Uint8Array>;
-  /** A lease on loading one wallet: true when `token` holds it now, for `ttlMs` at the most. */
-  acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean>;
+  getBlob(name: string, deadlineMs?: number): Promise<Uint8Array | undefined>;
+  putBlobIfAbsent(name: string, bytes: Uint8Array, deadlineMs?: number): Promise<Uint8Array>;
+  /** A lease on loading one wallet: true when `token` holds it now, for `ttlMs` from now at the most. Who holds it already renews it so. */
+  acquireLease(wallet: string, token: string, ttlMs: number, deadlineMs?: number): Promise<boolean>;
   /** Frees the lease if `token` still holds it. */
-  releaseLease(wallet: string, token: string): Promise<void>;
-  health(): Promise<StoreHealth>;
+  releaseLease(wallet: string, token: string, deadlineMs?: number): Promise<void>;
+  health(deadlineMs?: number): Promise<StoreHealth>;
   /** Finishes what is under way, then frees everything; idempotent. */
   close(): Promise<void>;
 }

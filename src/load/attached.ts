@@ -132,7 +132,7 @@ export function serveAttached(owner: Owner, thread: ThreadCache): { serve: Serve
         return owner.clear();
       case 'beginLoad': {
         const { wallet, ask } = args as { wallet: string; ask: LoadAsk };
-        const turn = await owner.beginRemoteLoad(wallet, ask);
+        const turn = await owner.beginLoad(wallet, ask);
         if (turn.kind === 'lead') leads.set(asker, (leads.get(asker) ?? new Map<string, number>()).set(wallet, turn.version));
         if (turn.kind === 'absent' || turn.kind === 'resting') return { ...turn, error: turn.error.toWire() };
         if (turn.kind !== 'busy') return turn;

@@ -1,23 +1,39 @@
 /**
- * Circuit breaker of L2 (M. Nygard, "Release It!"). Closed: operations run. Open after `FAILURES_TO_OPEN` operations in a row that
- * failed as a whole: nobody waits for L2, a probe goes out every `PROBE_INTERVAL_MS`, and the first that succeeds closes it.
- * One dead node of a cluster fails only its own wallets and does not open it.
+ * Circuit breaker of L2 (M. Nygard, "Release It!"). Closed: operations run. Open: nobody waits for L2, a probe goes out every
+ * `PROBE_INTERVAL_MS`, and the first that succeeds closes it.
+ *
+ * What opens it is that most of L2 does not answer. A dead shard fails its own wallets and must not take the living ones away, and lone
+ * reads of it may well fail three times in a row: so failures in a row only raise the doubt, and the probe, which asks all over L2
+ * (`L2Client.isReachable`), decides. A batch that failed whole and was spread over all of L2 is such a probe already.
  */
-const FAILURES_TO_OPEN = 3;
+import { walletHash } from '../l2/slots.ts';
+
+const FAILURES_TO_DOUBT = 3;
 const PROBE_INTERVAL_MS = 250;
-/** A batch this large touches every node: when all of it fails, one failure is enough. */
-const DECISIVE_BATCH = 64;
+/** Wallets that are decisive where each has a slot of its own, or L2 has no shards. */
+const DECISIVE_WALLETS = 64;
+/** Hash-tag buckets that are decisive: with a third of the slots dead, one such batch in 40 million fails by chance. */
+const DECISIVE_BUCKETS = 16;
+
+export interface BreakerParts {
+  /** Whether most of L2 answers. */
+  probe(): Promise<boolean>;
+  onChange(up: boolean, cause?: unknown): void;
+  /** Of the key layout; 0 for none. */
+  buckets: number;
+  nowMs(): number;
+}
 
 export class Breaker {
+  private readonly parts: BreakerParts;
   private failuresInARow = 0;
   private timer: NodeJS.Timeout | undefined;
   private probing = false;
-  private readonly probe: () => Promise<boolean>;
-  private readonly onChange: (up: boolean, cause?: unknown) => void;
+  private doubtedMs = -Infinity;
+  private closed = false;
 
-  constructor(probe: () => Promise<boolean>, onChange: (up: boolean, cause?: unknown) => void) {
-    this.probe = probe;
-    this.onChange = onChange;
+  constructor(parts: BreakerParts) {
+    this.parts = parts;
   }
 
   get open(): boolean {
@@ -29,28 +45,60 @@ export class Breaker {
     // A late success of an operation begun earlier says nothing about now: only a probe closes the breaker.
   }
 
-  /** An operation on `wallets` wallets failed for all of them. */
-  failed(cause: unknown, wallets: number): void {
-    this.failuresInARow += wallets >= DECISIVE_BATCH ? FAILURES_TO_OPEN : 1;
-    if (this.open || this.failuresInARow < FAILURES_TO_OPEN) return;
-    this.timer = setInterval(() => void this.tryProbe(), PROBE_INTERVAL_MS);
-    this.timer.unref();
-    this.onChange(false, cause);
+  /** An operation on `wallets` failed for all of them. */
+  failed(cause: unknown, wallets: readonly string[]): void {
+    this.failuresInARow++;
+    if (this.open) return;
+    if (this.isSpread(wallets)) this.trip(cause);
+    else if (this.failuresInARow >= FAILURES_TO_DOUBT) void this.doubt(cause);
   }
 
   close(): void {
-    clearInterval(this.timer);
-    this.timer = undefined;
+    this.closed = true;
+    this.rest();
+  }
+
+  private isSpread(wallets: readonly string[]): boolean {
+    if (wallets.length < DECISIVE_WALLETS) return false;
+    const { buckets } = this.parts;
+    if (buckets === 0) return true;
+    const seen = new Set<number>();
+    for (const wallet of wallets) if (seen.add(walletHash(wallet) % buckets).size === DECISIVE_BUCKETS) return true;
+    return false;
+  }
+
+  private async doubt(cause: unknown): Promise<void> {
+    const nowMs = this.parts.nowMs();
+    // While a part of L2 is away, failures never end: the rest is not asked at each of them.
+    if (this.probing || nowMs - this.doubtedMs < PROBE_INTERVAL_MS) return;
+    this.doubtedMs = nowMs;
+    if (await this.ask()) this.failuresInARow = 0;
+    else this.trip(cause);
+  }
+
+  private trip(cause: unknown): void {
+    if (this.open || this.closed) return;
+    this.timer = setInterval(() => void this.tryProbe(), PROBE_INTERVAL_MS);
+    this.timer.unref();
+    this.parts.onChange(false, cause);
   }
 
   private async tryProbe(): Promise<void> {
-    if (this.probing) return;
-    this.probing = true;
-    const reachable = await this.probe().catch(() => false);
-    this.probing = false;
-    if (!reachable || !this.open) return;
-    this.close();
+    if (this.probing || !(await this.ask()) || !this.open) return;
+    this.rest();
     this.failuresInARow = 0;
-    this.onChange(true);
+    this.parts.onChange(true);
+  }
+
+  private async ask(): Promise<boolean> {
+    this.probing = true;
+    const reachable = await this.parts.probe().catch(() => false);
+    this.probing = false;
+    return reachable;
+  }
+
+  private rest(): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
   }
 }

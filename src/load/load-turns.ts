@@ -1,7 +1,8 @@
 /**
  * One load of a wallet at a time: in this process by a table of turns, between processes by a lease in L2.
- * The lease ends by itself, so a holder that dies costs the others at most `leaseMs`. Without L2, or when it fails, the process's own
- * table is all there is.
+ * The lease ends by itself, so a holder that dies costs the others at most `leaseMs`; while the load runs it is renewed, MAX_LEASES times
+ * `leaseMs` at the most: a loader that never ends must not keep a wallet for ever. Without L2, or when it fails, the process's own table is
+ * all there is.
  */
 import { randomUUID } from 'node:crypto';
 import type { LoadAsk, LoadEnd, LoadTurn } from './backend.ts';
@@ -19,7 +20,10 @@ interface Turn {
   leased: boolean;
   /** Of the load that leads, once it does. */
   version?: number;
-  watchdog?: NodeJS.Timeout;
+  /** Renews the lease of the load that leads, and ends its turn when it has had its time. */
+  renewal?: NodeJS.Timeout;
+  /** Under way: a lease is given back behind it, or it would be taken once more for nobody. */
+  renewing?: Promise<unknown>;
   /** Another process loads, and this looks whether it is done. */
   look?: () => void;
 }
@@ -40,6 +44,10 @@ export interface TurnParts {
 /** Who waits for another process looks again when its update is heard of; this often where nothing is heard (its load failed, or it died). */
 const FIRST_POLL_MS = 15;
 const MAX_POLL_MS = 200;
+/** A lease is renewed when this share of it is over: two renewals may get lost. */
+const RENEW_SHARE = 1 / 3;
+/** Leases' worth of time that one load may take before others may load too. */
+export const MAX_LEASES = 20;
 
 export class LoadTurns {
   private readonly turns = new Map<string, Turn>();
@@ -50,8 +58,8 @@ export class LoadTurns {
     this.parts = parts;
   }
 
-  /** `remote`: the loader runs in another thread, which may die without a word. */
-  async begin(wallet: string, remote: boolean, ask: LoadAsk): Promise<LoadTurn> {
+  /** Whose loader runs in another thread sees to it that the turn ends with that thread. */
+  async begin(wallet: string, ask: LoadAsk): Promise<LoadTurn> {
     const { parts } = this;
     const known = await this.known(wallet, ask);
     if (known !== undefined) return known;
@@ -74,10 +82,7 @@ export class LoadTurns {
       void this.waitForOther(wallet, turn, ask);
       return { kind: 'busy', ended: turn.ended.promise };
     }
-    if (remote) {
-      turn.watchdog = setTimeout(() => this.end(wallet, {}), parts.leaseMs);
-      turn.watchdog.unref();
-    }
+    this.keep(wallet, turn);
     // Stamped now: whatever is updated or invalidated from here on, anywhere, is newer than what the loader brings.
     turn.version = parts.nextVersion();
     parts.memory.begin(wallet, turn.version);
@@ -94,9 +99,9 @@ export class LoadTurns {
     const turn = this.turns.get(wallet);
     if (turn === undefined || (version !== undefined && turn.version !== version)) return;
     this.turns.delete(wallet);
-    clearTimeout(turn.watchdog);
+    clearInterval(turn.renewal);
     if (turn.version !== undefined) this.parts.memory.end(wallet, turn.version, this.memoryOf(end));
-    if (turn.leased) this.giveBack(wallet, turn.token);
+    if (turn.leased) this.giveBack(wallet, turn);
     turn.ended.resolve(end);
   }
 
@@ -129,11 +134,26 @@ export class LoadTurns {
     return { kind: absentMs === undefined ? 'failed' : 'absent', untilMs: this.parts.nowMs() + lastsMs, error };
   }
 
-  private giveBack(wallet: string, token: string): void {
+  private giveBack(wallet: string, { token, renewing }: Turn): void {
+    const leases = this.parts.leases as LeaseStore;
+    const given = renewing === undefined ? leases.releaseLease(wallet, token) : renewing.then(() => leases.releaseLease(wallet, token));
     // A lease that cannot be given back ends by itself.
-    const release = (this.parts.leases as LeaseStore).releaseLease(wallet, token).catch(() => {});
+    const release = given.catch(() => {});
     this.releases.add(release);
     void release.finally(() => this.releases.delete(release));
+  }
+
+  /** As long as the load leads. */
+  private keep(wallet: string, turn: Turn): void {
+    const { leaseMs, nowMs } = this.parts;
+    const endMs = nowMs() + leaseMs * MAX_LEASES;
+    turn.renewal = setInterval(() => {
+      // Who is late loses the turn, not the load: what it brings is still kept, unless something newer has come.
+      if (nowMs() >= endMs) return this.end(wallet, {});
+      // Refused: another process has taken it, while L2 or we stood still. Two loads then, as without a lease.
+      if (turn.leased && this.parts.leases !== undefined) turn.renewing = this.tryLease(wallet, turn);
+    }, leaseMs * RENEW_SHARE);
+    turn.renewal.unref();
   }
 
   private async tryLease(wallet: string, turn: Turn): Promise<boolean> {
@@ -160,7 +180,7 @@ export class LoadTurns {
       // The cache has been closed meanwhile, which ends every turn.
     }
     if (waits()) this.end(wallet, {});
-    else if (turn.leased) this.giveBack(wallet, turn.token);
+    else if (turn.leased) this.giveBack(wallet, turn);
   }
 
   private untilChanged(turn: Turn, atMostMs: number): Promise<void> {

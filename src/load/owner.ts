@@ -54,6 +54,8 @@ export interface OwnerParts {
   publisher: string;
   publishes: boolean;
   timeoutMs: number;
+  /** Hash-tag buckets of L2's key layout; 0 for none. */
+  buckets: number;
   leaseMs: number;
   /** How long beyond its life a profile is kept. */
   graceMs: number;
@@ -93,10 +95,10 @@ export class Owner implements Backend {
       events.error(error);
     };
     this.outgoing = parts.publishes ? new Outgoing(parts.publisher, () => clock.wallMs(), parts.channel?.isLossy === true) : undefined;
-    this.breaker = client && new Breaker(
-      async () => (await client.health()).reachable,
-      (up, cause) => (up ? this.l2CameBack() : events.l2Down(cause)),
-    );
+    this.breaker = client && new Breaker({
+      probe: () => client.isReachable(), onChange: (up, cause) => (up ? this.l2CameBack() : events.l2Down(cause)),
+      buckets: parts.buckets, nowMs: () => clock.monotonicMs(),
+    });
     this.reads = client && new ReadPath({ source: client, l1, codec: thread.codec, structures: structures as StructureSync, versions, breaker: this.breaker as Breaker, row: thread.row, onError });
     this.writes = new WritePath({
       sink: client, l1, structures, versions, breaker: this.breaker, clock, row: thread.row, timeoutMs: parts.timeoutMs, graceMs: parts.graceMs,
@@ -108,6 +110,7 @@ export class Owner implements Backend {
       leases: client, leaseMs: parts.leaseMs, memory: l1.memory, nowMs: () => clock.monotonicMs(), nextVersion: () => versions.next(),
       lookAgain: (wallet, ask) => this.lookAgain(wallet, ask), hasStale: (wallet, graceMs) => thread.hasStale(wallet, graceMs),
     });
+    if (parts.channel !== undefined) thread.onStandstill = (stillMs) => this.onStandstill(stillMs);
     const slots = Math.max(SWEEP_SLOTS, Math.ceil(parts.maxProfiles * SWEEP_ROUNDS_PER_SECOND * (SWEEP_INTERVAL_MS / 1000)));
     this.sweeper = setInterval(() => this.sweep(slots), SWEEP_INTERVAL_MS);
     this.sweeper.unref();
@@ -190,11 +193,7 @@ export class Owner implements Backend {
   }
 
   beginLoad(wallet: string, ask: LoadAsk): Promise<LoadTurn> {
-    return this.turns.begin(wallet, false, ask);
-  }
-
-  beginRemoteLoad(wallet: string, ask: LoadAsk): Promise<LoadTurn> {
-    return this.turns.begin(wallet, true, ask);
+    return this.turns.begin(wallet, ask);
   }
 
   endLoad(wallet: string, version: number, end: LoadEnd): void {
@@ -288,7 +287,16 @@ export class Owner implements Backend {
     this.parts.events.channelGap(reason);
   }
 
+  /** In the middle of a read, maybe: what listeners do is not done there. */
+  private onStandstill(stillMs: number): void {
+    if (this.revalidation === undefined || this.closing !== undefined) return;
+    this.parts.thread.row.count(COUNTER.channelGaps);
+    this.revalidation.suspect();
+    setImmediate(() => this.parts.events.channelGap(`this thread stood still for ${Math.round(stillMs)} ms`));
+  }
+
   private sweep(slots: number): void {
+    this.parts.thread.beat();
     const expired = this.parts.l1.writer.sweep(slots, this.parts.clock.monotonicMs() - this.parts.graceMs);
     if (expired > 0) this.parts.thread.row.count(COUNTER.expirations, expired);
     this.revalidation?.tick();

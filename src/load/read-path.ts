@@ -86,7 +86,7 @@ export class ReadPath {
       const unknownTables = new Map<number, string[]>();
       const visit = (record: FetchedRecord) => this.visit(record, token, unknownTables, visitor);
       const result = await this.source.fetchMany(wallets, visit, graceMs);
-      this.note(result, wallets.length, token);
+      this.note(result, wallets, token);
       if (unknownTables.size > 0) await this.fetchAfterLearning(unknownTables, token, visitor, result.failed, graceMs);
       return { failed: result.failed };
     } finally {
@@ -123,12 +123,12 @@ export class ReadPath {
     if (again.length === 0) return;
     const stillUnknown = new Map<number, string[]>();
     const result = await this.source.fetchMany(again, (record) => this.visit(record, token, stillUnknown, visitor), graceMs);
-    this.note(result, again.length, token);
+    this.note(result, again, token);
     for (const [wallet, error] of result.failed) failed.set(wallet, error);
     for (const wallets of stillUnknown.values()) this.row.count(COUNTER.corrupt, wallets.length);
   }
 
-  private note(result: FetchResult, asked: number, token: number): void {
+  private note(result: FetchResult, asked: readonly string[], token: number): void {
     for (const wallet of result.missing) this.l1.absent(wallet, token, this.believed(result.floors.get(wallet)));
     for (const [wallet, floor] of result.floors) {
       // A tombstone: L2 says what the least acceptable version is.
@@ -141,7 +141,7 @@ export class ReadPath {
     }
     this.row.count(COUNTER.l2Failures, result.failed.size);
     const first = result.failed.values().next().value as ProfileCacheError;
-    if (result.failed.size === asked) this.breaker.failed(first, asked);
+    if (result.failed.size === asked.length) this.breaker.failed(first, asked);
     this.onError(first);
   }
 

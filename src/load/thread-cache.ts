@@ -14,7 +14,8 @@ import { readSchemas } from '../l1/schema-log.ts';
 import { declareOwnerGone, ownerLife } from '../l1/row-claim.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { WalletKey, checkWallet, type WalletPattern } from '../l1/wallet-key.ts';
-import { HitClock } from './hit-clock.ts';
+import { beat, ownerQuietMs } from '../l1/owner-beat.ts';
+import { HitClock, STANDSTILL_MS } from './hit-clock.ts';
 import { COUNTER } from '../stats/metrics.ts';
 
 const NEAR_HITS = COUNTER.nearHits;
@@ -22,6 +23,8 @@ const NEAR_HITS = COUNTER.nearHits;
 const MAX_WAIT_MS = 4;
 const PAUSE_MS = 0.2;
 const MAX_PAUSES = MAX_WAIT_MS / PAUSE_MS;
+/** After the whole process stood still, the owner is given so long to hide what may be stale. It needs one turn of its event loop. */
+const MAX_WAKE_MS = 50;
 
 /** How a thread tells of what it saw: the owner acts at once, an attached thread leaves a note in its ring. */
 export interface AccessSink {
@@ -70,6 +73,8 @@ export class ThreadCache {
   private readonly graceMs: number;
   private readonly hitClock: HitClock;
   private schemaLogRead = 0;
+  /** For the owner: hides what may be stale, at once. */
+  onStandstill: (stillMs: number) => void = () => {};
 
   constructor(parts: {
     region: Region; row: ThreadRow; codec: ProfileCodec; tables: StructureTables; clock: Clock; sink: AccessSink; nearProfiles: number; pattern: WalletPattern; graceMs: number; isOwner: boolean;
@@ -83,7 +88,7 @@ export class ThreadCache {
     this.hits = parts.sink.hits;
     this.pattern = parts.pattern;
     this.graceMs = parts.graceMs;
-    this.hitClock = new HitClock(() => parts.clock.monotonicMs());
+    this.hitClock = new HitClock(() => parts.clock.monotonicMs(), (holeMs) => (parts.isOwner ? this.onStandstill(holeMs) : this.awaitOwner()));
     this.hasNear = parts.nearProfiles > 0;
     this.near = new NearCache(parts.nearProfiles, parts.isOwner ? undefined : { words: parts.region.u32, at: (slot) => versionWord(parts.region, slot) });
     this.reader = new L1Reader(parts.region);
@@ -92,10 +97,12 @@ export class ThreadCache {
 
   /** The profile if L1 holds it, counted and touched as a hit; a miss is not counted. Throws ERR_WALLET. */
   get(wallet: string): object | undefined {
+    // The clock first: it notices that this thread stood still, and then nothing is served as it is.
+    const nowTick = this.hitClock.nowTick();
     const { near } = this;
     const place = this.hasNear ? near.hit(wallet) : -1;
     if (place >= 0) {
-      if (near.outlasts(place, this.hitClock.nowTick()) || near.expiresAtMs(place) > this.hitClock.nowMs()) {
+      if (near.outlasts(place, nowTick) || near.expiresAtMs(place) > this.hitClock.nowMs()) {
         this.row.count(NEAR_HITS);
         this.hits.touched(near.slotAt(place));
         return near.profileAt(place);
@@ -117,7 +124,7 @@ export class ThreadCache {
 
   /** Looks without counting or touching. */
   entry(wallet: string): EntryInfo<object> | undefined {
-    const nowMs = this.clock.monotonicMs();
+    const nowMs = this.hitClock.freshMs();
     checkWallet(wallet, this.pattern);
     const { reader } = this;
     if (this.read(wallet, nowMs - this.graceMs) !== 'hit') return undefined;
@@ -167,6 +174,22 @@ export class ThreadCache {
     const place = this.near.find(wallet);
     if (place >= 0) return this.near.expiresAtMs(place) - nowMs;
     return this.read(wallet, nowMs) === 'hit' ? this.reader.expiresAtMs - nowMs : Infinity;
+  }
+
+  /** The owner's event loop turns; called every so often, so that a hole between two hits of an idle cache is none. */
+  beat(): void {
+    beat(this.region, this.hitClock.freshMs());
+  }
+
+  /**
+   * An attached thread that has not read for a while cannot know whether it was idle or stopped; an owner that has not turned meanwhile may
+   * have been stopped with it. It is given a moment to wake. One that is only busy, or dead, does not keep others from reading.
+   */
+  private awaitOwner(): void {
+    const { clock, region } = this;
+    const untilMs = clock.monotonicMs() + MAX_WAKE_MS;
+    if (ownerQuietMs(region, untilMs) < STANDSTILL_MS + MAX_WAKE_MS || ownerLife(region) === 'dead') return;
+    while (clock.monotonicMs() < untilMs && ownerQuietMs(region, untilMs) >= STANDSTILL_MS + MAX_WAKE_MS) pause(PAUSE_MS);
   }
 
   check(wallet: unknown): asserts wallet is string {

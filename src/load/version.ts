@@ -3,10 +3,9 @@
  * stamp = milliseconds since 2020, with their fraction, × 4096: a quarter of a microsecond, so that two processes of one machine are
  * ordered as things happened, and rarely tie (a tie is settled by L2). A stamp is greater than every stamp this process has given or seen, whatever the calendars of others say.
  */
-const EPOCH_MS = Date.UTC(2020, 0, 1);
-const STAMPS_PER_MS = 4096;
-/** A stamp further in the future than this is no clock skew but damage or forgery, and must not drag our clock along. */
-const MAX_SKEW_MS = 24 * 3_600_000;
+import { STAMPS } from '../clock.ts';
+
+const { epochMs: EPOCH_MS, perMs: STAMPS_PER_MS, maxSkewMs: MAX_SKEW_MS } = STAMPS;
 const NEAR_SKEW_MS = 60_000;
 
 export class VersionClock {

@@ -361,7 +361,7 @@ export class WritePath {
     const failures = outcomes.filter((outcome) => outcome.status === 'failed');
     // A full L2 refuses writes and answers reads: nobody who reads must be told that it is down.
     const isAway = failures.length === outcomes.length && failures.some(({ error }) => error.code !== 'ERR_L2_STORAGE');
-    if (isAway) this.breaker?.failed(failures[0].error, outcomes.length);
+    if (isAway) this.breaker?.failed(failures[0].error, writes.map(({ wallet }) => wallet));
     else this.breaker?.succeeded();
     if (this.outgoing !== undefined) {
       this.row.count(COUNTER.eventsPublished, outcomes.filter((outcome) => outcome.status === 'stored').length);

@@ -29,6 +29,9 @@ import { TaskSizer } from './task-sizer.ts';
 export type { FetchResult, FetchedRecord } from './fetch.ts';
 export type { StoreDelete, StoreWrite, WriteOutcome } from './store-writes.ts';
 
+/** Nobody's: their hashes are spread over the buckets and slots. */
+const SAMPLE_WALLETS = Array.from({ length: 48 }, (_, i) => `\u0000sample ${i}`);
+
 export class L2Client {
   readonly #pool: WorkerPool;
   readonly #dispatcher: Dispatcher;
@@ -173,6 +176,12 @@ export class L2Client {
       if (!(error instanceof ProfileCacheError) || error.code === 'ERR_CLOSED') throw error;
       return { kind: this.#kind, reachable: false, slotsCovered: 0, nodes: [], error: error.message };
     }
+  }
+
+  /** Whether L2 answers for most wallets: a read of some all over its slots. Rejects with ERR_CLOSED alone. */
+  async isReachable(): Promise<boolean> {
+    const { failed } = await this.fetchMany(SAMPLE_WALLETS, () => undefined);
+    return failed.size < SAMPLE_WALLETS.length / 2;
   }
 
   #call(request: CallRequest, timeoutMs = this.#timeoutMs) {

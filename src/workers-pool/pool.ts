@@ -3,7 +3,9 @@
  *  - it says which thread a task went to (the load balancer sees each task's ticket), so that a hung thread can be ended and
  *    a task can be sent to one certain thread;
  *  - it knows when a thread that was replaced has really stopped: until then it may still write into shared memory;
- *  - once closed it stays closed: a plain Piscina comes back to life on the next `run`.
+ *  - once closed it stays closed: a plain Piscina comes back to life on the next `run`;
+ *  - a dead thread is replaced, always: a plain Piscina replaces none any more once one has died before it was up (a replacement, on a
+ *    busy machine), until it is given a task that finds no thread.
  * No AbortSignal ever reaches `run`: Piscina answers an abort by ending the thread with all its other tasks.
  */
 import { Piscina } from 'piscina';
@@ -26,7 +28,14 @@ export interface Ticket {
   pinnedTo?: number;
   /** Where it went, as soon as it went. */
   threadId?: number;
+  /** Makes Piscina start a thread: no thread is good enough at the first look. */
+  wantsThread?: boolean;
 }
+
+/** Threads in a row that may die before they are up and be replaced at once; from then on each waits twice as long as the one before. */
+const QUICK_REPLACEMENTS = 5;
+const REPLACE_MIN_MS = 100;
+const REPLACE_MAX_MS = 5_000;
 
 /** What a load balancer may see of a worker; Piscina does not export the type. */
 interface Candidate {
@@ -44,11 +53,16 @@ export class WorkerPool {
   readonly #exitWaiters = new Set<() => void>();
   #sealed = false;
   #died = 0;
+  readonly #threads: number;
+  /** Since a thread was up. */
+  #replacements = 0;
+  #replacing: NodeJS.Timeout | undefined;
   #destroyed: Promise<void> | undefined;
 
   constructor(options: PoolOptions) {
     const { entry, threads, tasksPerThread, workerData, resourceLimits, execArgv } = options;
     this.#tasksPerThread = tasksPerThread;
+    this.#threads = threads;
     this.#piscina = new Piscina({
       filename: entry.href,
       minThreads: threads,
@@ -71,6 +85,7 @@ export class WorkerPool {
     this.#piscina.on('workerCreate', ({ id }: Candidate) => {
       this.#track();
       this.#ready.add(id);
+      this.#replacements = 0;
     });
     this.#piscina.on('workerDestroy', () => this.#track());
     // A thread that dies with no task in hand is told here, and counted at its exit.
@@ -96,13 +111,36 @@ export class WorkerPool {
         this.#ready.delete(id);
         if (!this.#sealed) this.#died++;
         for (const check of this.#exitWaiters) check();
+        // Behind Piscina's own handler, which may have started one: that one may die before it is up.
+        setImmediate(() => {
+          this.#track();
+          this.#replace();
+        });
       });
     }
+  }
+
+  #replace(): void {
+    if (this.#sealed || this.#replacing !== undefined || this.#piscina.threads.length >= this.#threads) return;
+    const slow = this.#replacements++ - QUICK_REPLACEMENTS;
+    const delayMs = slow < 0 ? 0 : Math.min(REPLACE_MAX_MS, REPLACE_MIN_MS * 2 ** Math.min(slow, 10));
+    this.#replacing = setTimeout(() => {
+      this.#replacing = undefined;
+      if (this.#sealed || this.#piscina.threads.length >= this.#threads) return;
+      this.run({ op: 'open', seq: 1, deadlineMs: Infinity }, { wantsThread: true }).catch(() => undefined); // Its death is told by its exit.
+      this.#track();
+      // Another may be missing.
+      this.#replace();
+    }, delayMs).unref();
   }
 
   /** Least busy of the ready threads; a pinned task goes to its thread however busy that is. */
   #choose(task: object, candidates: Iterable<Candidate>): Candidate | null {
     const ticket = (task as Record<symbol, Ticket | undefined>)[Piscina.queueOptionsSymbol];
+    if (ticket?.wantsThread === true) {
+      ticket.wantsThread = false;
+      return null;
+    }
     let best: Candidate | null = null;
     let bestUsage = this.#tasksPerThread;
     for (const candidate of candidates) {
@@ -156,6 +194,7 @@ export class WorkerPool {
   /** Ends all threads, whatever they do; resolves when they have exited. */
   destroy(): Promise<void> {
     this.#sealed = true;
+    clearTimeout(this.#replacing);
     this.#destroyed ??= this.#piscina.destroy();
     return this.#destroyed;
   }

@@ -66,9 +66,9 @@ export class TaskRunner {
   async #get(store: L2Store, task: GetTask): Promise<Answer> {
     const filler = new ChunkFiller(task, store, this.#inbox, this.#reader, this.#settings.maxSpillBytes, this.#clock);
     if (store.readMany) {
-      await store.readMany(task.wallets, filler);
+      await store.readMany(task.wallets, filler, task.deadlineMs);
     } else {
-      const outcomes = await store.getMany(task.wallets);
+      const outcomes = await store.getMany(task.wallets, task.deadlineMs);
       // The owner has given up: unpacking would only keep this thread from tasks that are still awaited.
       if (this.#late(task)) return answer({ is: 'late' });
       outcomes.forEach((outcome, i) => filler.take(i, outcome));
@@ -90,7 +90,7 @@ export class TaskRunner {
     }
     // A write that was reported as too late must not take effect: packing took time.
     if (this.#late(task)) return { is: 'late' };
-    return written(await store.setMany(requests));
+    return written(await store.setMany(requests, task.deadlineMs));
   }
 
   async #delete(store: L2Store, task: DeleteTask): Promise<Reply> {
@@ -101,7 +101,7 @@ export class TaskRunner {
       const version = versions[i];
       return { wallet, version, tombstone: packTombstone(wallet, version, nowMs, nowMs + tombstoneTtlMs), tombstoneTtlMs, event: events?.[i] };
     });
-    return written(await store.deleteMany(requests));
+    return written(await store.deleteMany(requests, task.deadlineMs));
   }
 }
 
@@ -122,19 +122,20 @@ function written(outcomes: readonly SetOutcome[]): Reply {
 }
 
 function call(store: L2Store, task: CallTask): Promise<CallValue> {
+  const { deadlineMs } = task;
   switch (task.op) {
     case 'clear':
-      return store.clear(task.version, task.event).then(() => undefined);
+      return store.clear(task.version, task.event, deadlineMs).then(() => undefined);
     case 'publish':
-      return store.publish(task.event).then(() => undefined);
+      return store.publish(task.event, deadlineMs).then(() => undefined);
     case 'getBlob':
-      return store.getBlob(task.name).then(own);
+      return store.getBlob(task.name, deadlineMs).then(own);
     case 'putBlob':
-      return store.putBlobIfAbsent(task.name, task.bytes).then(own);
+      return store.putBlobIfAbsent(task.name, task.bytes, deadlineMs).then(own);
     case 'leases':
-      return Promise.all(task.wallets.map((wallet, i) => lease(store, wallet, task.tokens[i], task.ttlsMs[i])));
+      return Promise.all(task.wallets.map((wallet, i) => lease(store, wallet, task.tokens[i], task.ttlsMs[i], deadlineMs)));
     case 'health':
-      return store.health();
+      return store.health(deadlineMs);
     case 'open':
       return Promise.resolve(undefined);
     case 'close':
@@ -146,10 +147,10 @@ function call(store: L2Store, task: CallTask): Promise<CallValue> {
 const own = <B extends Uint8Array | undefined>(bytes: B): B => (bytes === undefined ? bytes : (new Uint8Array(bytes) as B));
 
 /** One lease of a batch: an error is its own, and no other's. */
-async function lease(store: L2Store, wallet: string, token: string, ttlMs: number): Promise<boolean | WireError> {
+async function lease(store: L2Store, wallet: string, token: string, ttlMs: number, deadlineMs: number): Promise<boolean | WireError> {
   try {
-    if (ttlMs > 0) return await store.acquireLease(wallet, token, ttlMs);
-    await store.releaseLease(wallet, token);
+    if (ttlMs > 0) return await store.acquireLease(wallet, token, ttlMs, deadlineMs);
+    await store.releaseLease(wallet, token, deadlineMs);
     return true;
   } catch (error) {
     return ProfileCacheError.from(error, 'ERR_L2_UNAVAILABLE', { wallet }).toWire();

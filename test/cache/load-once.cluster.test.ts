@@ -26,8 +26,8 @@ let prefixes = 0;
 const freshPrefix = () => `once-${process.pid}-${++prefixes}:`;
 
 /** Processes that have opened a cache, and wait for a wallet. */
-function start(count: number, keyPrefix: string, loadMs: number): Promise<ChildProcess[]> {
-  const options = { l2: { kind: 'redis', nodes: redisCluster.nodes.map(({ host, port }) => ({ host, port })), keyPrefix }, l2TimeoutMs: 10_000, connectTimeoutMs: 30_000, workers: 1, loadLeaseMs: LEASE_MS };
+function start(count: number, keyPrefix: string, loadMs: number, loadLeaseMs = LEASE_MS): Promise<ChildProcess[]> {
+  const options = { l2: { kind: 'redis', nodes: redisCluster.nodes.map(({ host, port }) => ({ host, port })), keyPrefix }, l2TimeoutMs: 10_000, connectTimeoutMs: 30_000, workers: 1, loadLeaseMs };
   return Promise.all(Array.from({ length: count }, async () => {
     const child = fork(fileURLToPath(new URL('load-once-child.mjs', import.meta.url)), [JSON.stringify({ options, readers: READERS, loadMs })]);
     children.push(child);
@@ -46,6 +46,15 @@ test('1,002 readers in three processes: one load, and all of them have it', asyn
   const processes = await start(PROCESSES, freshPrefix(), 200);
   const reports = processes.map(reportOf);
   for (const child of processes) child.send('cold');
+  const all = await Promise.all(reports);
+  expect(all.reduce((sum, { loads }) => sum + loads, 0)).toBe(1);
+  expect(new Set(all.flatMap(({ by }) => by)).size).toBe(1);
+});
+
+test('a load that takes much longer than its lease is the only one', async () => {
+  const processes = await start(2, freshPrefix(), 2_500, 500);
+  const reports = processes.map(reportOf);
+  for (const child of processes) child.send('slow');
   const all = await Promise.all(reports);
   expect(all.reduce((sum, { loads }) => sum + loads, 0)).toBe(1);
   expect(new Set(all.flatMap(({ by }) => by)).size).toBe(1);

@@ -99,9 +99,9 @@ export function l2StoreContract(name: string, makeStore: () => Promise<L2Store>,
 
     test('versions keep every bit, up to the largest safe integer', async () => {
       const versions = [1, 2 ** 31, 2 ** 32 + 1, 1_795_354_321_123_456, Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER];
-      for (const version of versions) expect(await store.setMany([set('w', version)])).toEqual([{ status: 'stored' }]);
-      for (const version of versions.slice(0, -1)) {
-        expect(await store.setMany([set('w', version)])).toEqual([{ status: 'older', storedVersion: Number.MAX_SAFE_INTEGER }]);
+      for (const version of versions) {
+        expect(await store.setMany([set('w', version)])).toEqual([{ status: 'stored' }]);
+        expect(await store.setMany([set('w', Math.max(1, version - 1))])).toEqual([{ status: 'older', storedVersion: version }]);
       }
     });
 
@@ -218,6 +218,12 @@ export function l2StoreContract(name: string, makeStore: () => Promise<L2Store>,
       // The late release of an expired holder must not free the new one.
       await store.releaseLease('w', 'two');
       expect(await store.acquireLease('w', 'four', LIFE_MS)).toBe(false);
+      // Who holds it renews it, and holds it for so long from then on.
+      await store.releaseLease('w', 'three');
+      expect(await store.acquireLease('w', 'five', 150)).toBe(true);
+      expect(await store.acquireLease('w', 'five', LIFE_MS)).toBe(true);
+      await sleep(250);
+      expect(await store.acquireLease('w', 'six', LIFE_MS)).toBe(false);
       // A lease is no profile.
       expect(await store.getMany(['w'])).toEqual([{ status: 'miss' }]);
     });

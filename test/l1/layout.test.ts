@@ -13,7 +13,7 @@ test('golden numbers of layout version 2', () => {
   expect(HEADER).toEqual({
     magic: 0, layoutVersion: 1, closed: 2, slotCount: 3, indexCells: 4, segmentCount: 5, segmentBytes: 6, hashKey0: 7, hashKey1: 8,
     indexShift: 9, schemaBytes: 10, rowsUsed: 11, reuseFence: 12, residentProfiles: 13, residentBytesLow: 14, residentBytesHigh: 15,
-    rowEpochs: 16,
+    rowEpochs: 16, ownerBeatMs: 17,
   });
   expect(SLOT).toEqual({ seq: 0, version: 1, offset: 2, hash: 3, words: 4, bytes: 16 });
   expect(RECORD).toEqual({ slotAndSchema: 0, payloadBytes: 1, versionLow: 2, versionHighAndKeyBytes: 3, expiresLow: 4, createdLow: 5, timesHigh: 6, words: 7, headerBytes: 28 });

@@ -1,11 +1,12 @@
 /** Nodes that die or hang. Everything here has servers of its own: the shared cluster stays whole. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { RedisSource } from '../../src/channel/redis-source.ts';
 import { startLocalCluster, startStandalone } from '../../src/l2/local-cluster.ts';
 import type { LocalCluster, LocalStandalone } from '../../src/l2/local-cluster.ts';
 import type { RedisStore } from '../../src/l2/redis-store.ts';
-import { bare, envelope, openStore, redisOptions, set, testContext, until } from '../support/redis.ts';
+import { bare, del, envelope, openStore, redisOptions, set, testContext, until } from '../support/redis.ts';
 
 const CLUSTER_PORT = 17_400;
 const STANDALONE_PORT = 17_395;
@@ -65,6 +66,42 @@ describe('a Redis that hangs', () => {
     });
     expect(heard).toEqual([]);
     expect((await store.setMany([set('w0', 2)]))[0]).toEqual({ status: 'stored' });
+  });
+});
+
+describe('a Redis that hangs, a store that would be patient, and a caller who is not', () => {
+  it('every verb ends at the deadline it was given, and no write takes effect after it', async () => {
+    const server = await startStandalone({ port: STANDALONE_PORT });
+    closers.push(() => server.stop());
+    const store = await openStore(redisOptions([server]), { commandTimeoutMs: 30_000 });
+    closers.push(() => store.close());
+    await store.setMany(wallets.map((wallet) => set(wallet, 1)));
+    const calls: [string, (deadlineMs: number) => Promise<unknown>][] = [
+      ['getMany', (at) => store.getMany(['w0'], at).then(([outcome]) => outcome.status)],
+      ['setMany', (at) => store.setMany([set('w1', 2)], at).then(([outcome]) => outcome.status)],
+      ['deleteMany', (at) => store.deleteMany([del('w2', 2)], at).then(([outcome]) => outcome.status)],
+      ['clear', (at) => store.clear(1, undefined, at)],
+      ['publish', (at) => store.publish('x', at)],
+      ['getBlob', (at) => store.getBlob('b', at)],
+      ['putBlobIfAbsent', (at) => store.putBlobIfAbsent('b', Uint8Array.of(1), at)],
+      ['acquireLease', (at) => store.acquireLease('w', 't', 60_000, at)],
+      ['releaseLease', (at) => store.releaseLease('w', 't', at)],
+      ['health', async (at) => ((await store.health(at)).reachable ? 'reachable' : 'failed')],
+    ];
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      const startMs = performance.now();
+      const outcomes = await Promise.all(calls.map(async ([name, call]) => [name, await call(systemClock.monotonicMs() + TIMEOUT_MS).catch((error: { code: string }) => error.code)]));
+      expect(performance.now() - startMs).toBeLessThan(TIMEOUT_MS + SLACK_MS);
+      for (const [name, outcome] of outcomes) expect([name, outcome]).toEqual([name, expect.stringMatching(/^(failed|ERR_L2_(TIMEOUT|UNAVAILABLE))$/)]);
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+    await until('the store to be back', async () => (await store.getMany(['w0']))[0].status === 'hit');
+    await sleep(300);
+    for (const outcome of await store.getMany(wallets)) expect(outcome).toMatchObject({ status: 'hit' });
+    const [found] = await store.getMany(['w1']);
+    expect(found.status === 'hit' && Buffer.compare(found.envelope, envelope('w1', 1))).toBe(0);
   });
 });
 

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { keyLayout } from '../../src/l2/slots.ts';
+import { STAMPS } from '../../src/clock.ts';
 import { ENVELOPE } from '../../src/codec/envelope.ts';
 import type { RedisStore } from '../../src/l2/redis-store.ts';
 import { bare, del, envelope, openStore, redisOptions, set } from '../support/redis.ts';
@@ -70,13 +71,25 @@ describe('Redis store on a six-node cluster', () => {
       return bytes;
     };
     // Each of the hostile versions would block the key for ever if it were believed.
-    const foreign = [Buffer.from(''), Buffer.from('{"json":true}'), Buffer.alloc(200, 0xff), Buffer.from(envelope('w', 9)).subarray(0, 40), ...[Infinity, Number.NaN, -1, 2 ** 53, 1e300].map(withVersion)];
+    const foreign = [Buffer.from(''), Buffer.from('{"json":true}'), Buffer.alloc(200, 0xff), Buffer.from(envelope('w', 9)).subarray(0, 40), ...[Infinity, Number.NaN, -1, 2.5, 2 ** 53, 1e300].map(withVersion)];
     for (const bytes of foreign) {
       await of(layout.slotOf('w')).set(layout.keyOf('w'), bytes);
       expect(await store.setMany([set('w', 2)])).toEqual([{ status: 'stored' }]);
     }
-    await of(layout.slotOf('w')).set(layout.keyOf('w'), withVersion(2 ** 53 - 1));
-    expect(await store.setMany([set('w', 2)])).toEqual([{ status: 'older', storedVersion: 2 ** 53 - 1 }]);
+    // A version from beyond tomorrow is damage, by our calendar and by that of the node; one of today is another process's.
+    const stampOf = (wallMs: number) => Math.floor((wallMs - STAMPS.epochMs) * STAMPS.perMs);
+    const now = stampOf(Date.now());
+    for (const [stored, own, outcome] of [
+      [2 ** 53 - 1, now, 'stored'],
+      [stampOf(Date.now() + STAMPS.maxSkewMs + 60_000), now, 'stored'],
+      [stampOf(Date.now() + STAMPS.maxSkewMs - 60_000), now, 'older'],
+      // The calendar of the node may be the wrong one: then the writer's own stamp speaks for what is there.
+      [2 ** 53 - 1, 2 ** 53 - 2, 'older'],
+    ] as const) {
+      await of(layout.slotOf('w')).set(layout.keyOf('w'), withVersion(stored));
+      const [found] = await store.setMany([set('w', own)]);
+      expect(found.status, String(stored)).toBe(outcome);
+    }
   });
 
   it('a value of another type is a miss, is replaced by the next write, and is counted', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { HitClock } from '../../src/load/hit-clock.ts';
+import { HitClock, STANDSTILL_MS } from '../../src/load/hit-clock.ts';
 import { closeCachesAfterEach, openCache } from '../support/caches.ts';
 
 describe('HitClock', () => {
@@ -36,6 +36,28 @@ describe('HitClock', () => {
       await sleep(20);
       expect(systemClock.monotonicMs() - clock.nowMs()).toBeLessThan(10);
     }
+  });
+});
+
+describe('a hole between two readings', () => {
+  test('is told of before the reading that finds it is used, once; a loop that goes on reading leaves none', () => {
+    let nowMs = 50_000;
+    const holes: number[] = [];
+    const clock = new HitClock(() => nowMs, (holeMs) => holes.push(holeMs));
+    clock.nowMs();
+    for (let i = 0; i < 100_000; i++) {
+      nowMs += 0.5;
+      clock.nowTick();
+    }
+    expect(holes).toEqual([]);
+    nowMs += STANDSTILL_MS;
+    clock.freshMs();
+    expect(holes).toEqual([]);
+    nowMs += STANDSTILL_MS + 1;
+    clock.nowTick();
+    expect(holes).toEqual([STANDSTILL_MS + 1]);
+    for (let i = 0; i < 1_000; i++) clock.nowMs();
+    expect(holes).toHaveLength(1);
   });
 });
 

@@ -181,9 +181,9 @@ describe('loads', () => {
   test('load once: a load that is late ends no other\'s turn', async () => {
     let stamp = 0;
     const turns = turnsOf({ nextVersion: () => ++stamp });
-    await turns.begin('A', false, ASK);
+    await turns.begin('A', ASK);
     turns.end('A', {}, 1);
-    await turns.begin('A', false, ASK);
+    await turns.begin('A', ASK);
     turns.end('A', {}, 1);
     expect(turns.count).toBe(1);
     turns.end('A', {}, 2);
@@ -192,7 +192,7 @@ describe('loads', () => {
 
   test('10: a turn whose look into L2 fails is given back', async () => {
     const turns = turnsOf({ lookAgain: () => Promise.reject(new Error('closed')) });
-    await expect(turns.begin('A', false, ASK)).rejects.toThrow('closed');
+    await expect(turns.begin('A', ASK)).rejects.toThrow('closed');
     expect(turns.count).toBe(0);
   });
 });

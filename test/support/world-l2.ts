@@ -291,6 +291,10 @@ export class WorldClient {
     return this.request('ping', () => ({ kind: 'redis', reachable: true, slotsCovered: 16_384, nodes: [] }));
   }
 
+  isReachable(): Promise<boolean> {
+    return this.request('ping', () => true);
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

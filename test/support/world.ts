@@ -127,7 +127,7 @@ export class WorldNode {
     this.owner = new Owner({
       region, l1: this.l1, thread: this.thread, client, structures: new StructureSync(client, tables), versions: this.versions, clock, publisher: this.name,
       channel: new UpdateChannel(this.source, this.name, rows[0], clock), publishes: true,
-      timeoutMs, leaseMs: options.leaseMs ?? 2_000, graceMs: this.graceMs, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
+      timeoutMs, buckets: 0, leaseMs: options.leaseMs ?? 2_000, graceMs: this.graceMs, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
       events: { updated: on('updated'), invalidated: on('invalidated'), l2Up: on('l2Up'), l2Down: on('l2Down'), channelGap: on('channelGap'), alert: on('alert'), error: on('error') } as unknown as OwnerEvents,
     });
     this.cache = this.makeCache(this.thread, this.owner, events);

@@ -3,6 +3,7 @@
  * back, the pool refills. A death that happens once costs the caller nothing but time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CONTROL, makeMemoryStoreData } from '../support/memory-store.ts';
 import { fetchAll, openOnMemory, rawOf, write } from '../support/l2-client.ts';
@@ -158,3 +159,30 @@ async function refilled({ client }: Opened, threads = 2): Promise<void> {
   }
   throw new Error(`the pool did not refill: ${JSON.stringify(client.stats())}`);
 }
+
+test('a replacement that dies before it is up is replaced too, though nobody asks for anything', async () => {
+  const threads = new Set<Worker>();
+  const note = (worker: Worker) => {
+    threads.add(worker);
+    worker.once('exit', () => threads.delete(worker));
+  };
+  process.on('worker', note);
+  try {
+    const opened = await openOnMemory({}, internals, { ...makeMemoryStoreData(), openMs: 400 });
+    const first = [...threads];
+    expect(first).toHaveLength(2);
+    await first[0].terminate();
+    const [replacement] = [...threads].filter((thread) => !first.includes(thread));
+    // It is opening its store.
+    await replacement.terminate();
+    await refilled(opened);
+    // And from then on as well.
+    await first[1].terminate();
+    await refilled(opened);
+    expect(threads.size).toBe(2);
+    await opened.client.close();
+    expect(threads.size).toBe(0);
+  } finally {
+    process.off('worker', note);
+  }
+});

@@ -58,6 +58,15 @@ function readAt(path: string, name: string): Found {
 
 /** True when this call made the file; false when there was one. */
 export function makeSmallFile(folder: string, name: string, content: Uint8Array, expiresMs: number): boolean {
+  return place(folder, name, content, expiresMs, linkSync);
+}
+
+/** Whole as well, whatever was there. Between a look at that and this call another may have come: for what may get lost to such a race. */
+export function replaceSmallFile(folder: string, name: string, content: Uint8Array, expiresMs: number): void {
+  place(folder, name, content, expiresMs, renameSync);
+}
+
+function place(folder: string, name: string, content: Uint8Array, expiresMs: number, move: (from: string, to: string) => void): boolean {
   const nameBytes = Buffer.from(name);
   const all = Buffer.alloc(HEADER_BYTES + nameBytes.length + content.length);
   all.writeUInt32LE(MAGIC, 0);
@@ -70,7 +79,7 @@ export function makeSmallFile(folder: string, name: string, content: Uint8Array,
   const temporary = `${folder}/tmp-${randomBytes(8).toString('hex')}`;
   try {
     writeFileSync(temporary, all, { flag: 'wx', mode: MODE_FILE });
-    linkSync(temporary, fileOf(folder, name));
+    move(temporary, fileOf(folder, name));
     return true;
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false;
