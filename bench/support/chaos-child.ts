@@ -25,9 +25,11 @@ export interface ChildLook {
   gaps: number;
 }
 
-/** @param env more of the environment, such as a clock that is faked. */
-export function startChild(order: ChildOrder, env: NodeJS.ProcessEnv = {}): { child: ChildProcess; ready: Promise<unknown>; next: () => Promise<ChildLook> } {
-  const child = fork(fileURLToPath(import.meta.url), [], { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'pipe', 'inherit', 'ipc'], env: { ...process.env, ...env } });
+/** @param clockFile says by how many milliseconds the calendar of the child is wrong; may change. */
+export function startChild(order: ChildOrder, clockFile?: string): { child: ChildProcess; ready: Promise<unknown>; next: () => Promise<ChildLook> } {
+  const execArgv = ['--import', 'tsx', ...(clockFile === undefined ? [] : ['--import', new URL('chaos-clock.mjs', import.meta.url).href])];
+  const env = { ...process.env, ...(clockFile !== undefined && { PROFILECACHE_CHAOS_CLOCK: clockFile }) };
+  const child = fork(fileURLToPath(import.meta.url), [], { execArgv, stdio: ['ignore', 'pipe', 'inherit', 'ipc'], env });
   const next = () => new Promise<never>((resolve, reject) => {
     child.once('message', resolve as (message: unknown) => void);
     child.once('exit', (code, signal) => reject(new Error(`the child ended with ${signal ?? code}`)));

@@ -26,10 +26,17 @@ const MAX_NOTED = 4;
 
 export type ChaosCache = ProfileCache<ChaosProfile>;
 
-/** Everything that the product said, for the search for secrets. */
+/** Everything that the product said, for the search for secrets; of texts that differ in numbers alone the first. */
 export const said: string[] = [];
+const shapes = new Set<string>();
 const MAX_SAID = 20_000;
-const hear = (text: string): void => void (said.length < MAX_SAID && said.push(text));
+
+function hear(text: string): void {
+  const shape = text.replace(/\d+/g, '#');
+  if (shapes.has(shape) || said.length >= MAX_SAID) return;
+  shapes.add(shape);
+  said.push(text);
+}
 
 export async function openChaosCache(options: ProfileCacheOptions): Promise<ChaosCache> {
   const cache = await ProfileCache.open<ChaosProfile>({

@@ -15,7 +15,7 @@ const LOOK_MS = 4_000;
 const STALE_AFTER_WAKE_MS = 1_500;
 
 /** The node at which most subscribers of the channel listen, as CLIENT LIST tells. */
-async function subscribedNode(context: RowContext, channel: string): Promise<number> {
+export async function subscribedNode(context: RowContext, channel: string): Promise<number> {
   const counts = await context.cluster.onAll(async (redis, port) => ({ port, count: Number(((await redis.call('PUBSUB', 'NUMSUB', channel)) as [string, number])[1]) }));
   return counts.sort((a, b) => b.count - a.count)[0].port;
 }

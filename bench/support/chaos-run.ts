@@ -57,6 +57,6 @@ function secretsRow(): RowReport {
   return {
     id: 'S', fault: 'the password or a value of a profile in anything that was said', load: loadavg()[0], seconds: 0,
     verdict: hits === 0 ? 'pass' : 'MISSED', checks: [{ ok: hits === 0, text: `secrets found ${hits} = 0` }],
-    notes: [`${said.length} errors and events searched, ${(text.length / 1024).toFixed(0)} KB`],
+    notes: [`${said.length} different errors and events searched, ${(text.length / 1024).toFixed(0)} KB`],
   };
 }

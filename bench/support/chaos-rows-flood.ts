@@ -1,0 +1,171 @@
+/** Rows that measure what the channel costs: a flood of forged messages, and how stale an answer may be after the subscription failed. */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CHAOS_PASSWORD } from './chaos-cluster.ts';
+import { openChaosCache, type ChaosCache } from './chaos-load.ts';
+import { isWhole, makeChaosProfile, STALE_AFTER_MS } from './chaos-oracle.ts';
+import { atMost, check, optionsOf, type Row, type RowContext, type RowOutcome } from './chaos-row.ts';
+import { subscribedNode } from './chaos-rows-channel.ts';
+
+const MIB = 1024 * 1024;
+const FLOOD_MS = Number(process.env.PROFILECACHE_FLOOD_MS ?? 20_000);
+const HELD_WALLETS = 200;
+const HITS_IN_A_BATCH = 500;
+const BATCH_PAUSE_MS = 5;
+const KILL_TRIALS = 60;
+const HANG_TRIALS = 5;
+/** A stopped node comes back before the others take it for dead. */
+const HANG_MS = 1_200;
+const GIVE_UP_MS = 10_000;
+
+interface Hits {
+  /** Of the mean time of a hit, over batches, in microseconds. */
+  p50Us: number;
+  p99Us: number;
+  batches: number;
+  /** Of the reads, those that were no hits: L1 was being checked against L2. */
+  missShare: number;
+  rssPeakBytes: number;
+}
+
+async function measureHits(cache: ChaosCache, wallets: readonly string[], forMs: number): Promise<Hits> {
+  const batchUs: number[] = [];
+  let misses = 0;
+  let rssPeakBytes = 0;
+  for (const endMs = performance.now() + forMs; performance.now() < endMs; await sleep(BATCH_PAUSE_MS)) {
+    let missed = 0;
+    const startMs = performance.now();
+    for (let i = 0; i < HITS_IN_A_BATCH; i++) if (cache.getProfileSync(wallets[i % wallets.length]) === undefined) missed++;
+    const tookUs = ((performance.now() - startMs) * 1e3) / HITS_IN_A_BATCH;
+    misses += missed;
+    // A batch with a miss in it is none of hits.
+    if (missed === 0) batchUs.push(tookUs);
+    else await cache.bulkPrefetch(wallets);
+    rssPeakBytes = Math.max(rssPeakBytes, process.memoryUsage.rss());
+  }
+  batchUs.sort((a, b) => a - b);
+  const at = (share: number) => batchUs[Math.min(batchUs.length - 1, Math.floor(batchUs.length * share))];
+  return { p50Us: at(0.5), p99Us: at(0.99), batches: batchUs.length, missShare: misses / ((batchUs.length + misses / HITS_IN_A_BATCH) * HITS_IN_A_BATCH), rssPeakBytes };
+}
+
+async function flood(context: RowContext): Promise<RowOutcome> {
+  const options = { ...optionsOf(context, 'CF'), l2TimeoutMs: 2_000, l1: { maxProfiles: 1_000, nearProfiles: 1_000 } };
+  const cache = await openChaosCache(options);
+  const wallets = Array.from({ length: HELD_WALLETS }, (_, i) => `held${i}`);
+  let flooder: ReturnType<typeof fork> | undefined;
+  try {
+    await cache.updateProfiles(wallets.map((wallet) => [wallet, makeChaosProfile(wallet, 1)] as const));
+    await measureHits(cache, wallets, 1_000);
+    const idle = await measureHits(cache, wallets, 4_000);
+    const rssBefore = process.memoryUsage.rss();
+    const [{ host, port }] = context.cluster.addresses;
+    flooder = fork(fileURLToPath(new URL('chaos-flooder.mjs', import.meta.url)), [JSON.stringify({ host, port, password: CHAOS_PASSWORD, channel: 'chaos-CF', wallets })]);
+    let sent = 0;
+    flooder.on('message', (count) => (sent = count as number));
+    const before = cache.getStats();
+    const startMs = performance.now();
+    const flooded = await measureHits(cache, wallets, FLOOD_MS);
+    const perSecond = (sent / (performance.now() - startMs)) * 1e3;
+    flooder.kill('SIGKILL');
+    const after = cache.getStats();
+    await sleep(STALE_AFTER_MS);
+    const found = await cache.bulkPrefetch(wallets);
+    const wrong = wallets.filter((wallet) => !found.has(wallet) || !isWhole(found.get(wallet)!, wallet)).length;
+    const growthMb = (flooded.rssPeakBytes - rssBefore) / MIB;
+    const read = after.eventsReceived + after.eventsMalformed - before.eventsReceived - before.eventsMalformed;
+    return {
+      operations: idle.batches * HITS_IN_A_BATCH + flooded.batches * HITS_IN_A_BATCH, failed: 0, hung: 0, stale: 0, wrong,
+      checks: [
+        check(flooded.p99Us <= 2 * idle.p99Us, `p99 of an L1 hit ${flooded.p99Us.toFixed(2)} us <= 2 x ${idle.p99Us.toFixed(2)} us`), atMost('RSS growth', growthMb, 64, ' MB'),
+        check(wrong === 0, `lost or wrong after it ${wrong} = 0`), check(sent > 10_000, `messages sent ${sent} > 10000`),
+      ],
+      notes: [
+        `${Math.round(perSecond).toLocaleString('en')} messages a second for ${FLOOD_MS / 1e3} s (${read.toLocaleString('en')} read, ${(after.eventsUnread - before.eventsUnread).toLocaleString('en')} left unread, ${after.channelGaps - before.channelGaps} gaps)`,
+        `a hit: p50 ${idle.p50Us.toFixed(2)} -> ${flooded.p50Us.toFixed(2)} us, p99 ${idle.p99Us.toFixed(2)} -> ${flooded.p99Us.toFixed(2)} us; ${(flooded.missShare * 100).toFixed(1)} % of the reads met an L1 that was being checked; RSS +${growthMb.toFixed(0)} MB`,
+      ],
+    };
+  } finally {
+    flooder?.kill('SIGKILL');
+    await cache.close();
+  }
+}
+
+/** How long the other process goes on answering with what an update has replaced, when its subscription fails just then. */
+async function staleness(context: RowContext): Promise<RowOutcome> {
+  const options = { ...optionsOf(context, 'CS'), l2TimeoutMs: 2_000 };
+  const writer = await openChaosCache(options);
+  const other = await openChaosCache(options);
+  const latenessMs: { killed: number[]; hung: number[] } = { killed: [], hung: [] };
+  let wrong = 0;
+  let operations = 0;
+  const trial = async (wallet: string, fault: () => Promise<void>, into: number[]) => {
+    await writer.updateProfile(wallet, makeChaosProfile(wallet, 1));
+    await other.getProfile(wallet);
+    while (other.getProfileSync(wallet)?.version !== 1) await sleep(5);
+    await fault();
+    const { l2 } = await writer.updateProfile(wallet, makeChaosProfile(wallet, 2));
+    if (l2 !== 'stored') return;
+    const ackMs = performance.now();
+    let oldMs = ackMs;
+    // Until no old answer has come for a while, and a new one has.
+    for (let isNew = false; !isNew || performance.now() - oldMs < 100; await sleep(1)) {
+      if (performance.now() - ackMs > GIVE_UP_MS) break;
+      operations++;
+      const profile = other.getProfileSync(wallet);
+      if (profile === undefined) void other.getProfile(wallet).catch(() => undefined); // A miss: the next look tells.
+      else if (!isWhole(profile, wallet)) wrong++;
+      isNew = profile?.version === 2;
+      if (profile?.version === 1) oldMs = performance.now();
+    }
+    into.push(oldMs - ackMs);
+  };
+  try {
+    for (let i = 0; i < KILL_TRIALS; i++) {
+      await trial(`killed${i}`, async () => void (await context.cluster.onAll((redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub'))), latenessMs.killed);
+      await sleep(100);
+    }
+    for (let i = 0; i < HANG_TRIALS; i++) {
+      const port = await subscribedNode(context, 'chaos-CS');
+      let thawed: Promise<void> | undefined;
+      const wallet = await walletElsewhere(context, writer, port, i);
+      await trial(wallet, async () => {
+        context.cluster.freeze(port);
+        thawed = sleep(HANG_MS).then(() => context.cluster.thaw(port));
+      }, latenessMs.hung);
+      await thawed;
+      await sleep(1_500);
+    }
+    const summary = (values: number[]) => {
+      const sorted = values.toSorted((a, b) => a - b);
+      return { p50: sorted[sorted.length >> 1] ?? 0, max: sorted.at(-1) ?? 0, count: sorted.length };
+    };
+    const killed = summary(latenessMs.killed);
+    const hung = summary(latenessMs.hung);
+    const stale = [...latenessMs.killed, ...latenessMs.hung].filter((ms) => ms > STALE_AFTER_MS).length;
+    return {
+      operations, failed: 0, hung: 0, stale, wrong,
+      checks: [
+        atMost('stale after a killed subscription, longest', killed.max, STALE_AFTER_MS, ' ms'), atMost('stale after a hung node, longest', hung.max, STALE_AFTER_MS, ' ms'),
+        check(killed.count >= KILL_TRIALS * 0.8, `trials ${killed.count} >= ${KILL_TRIALS * 0.8}`),
+      ],
+      notes: [`old answers after the update was acknowledged: subscription killed p50 ${killed.p50.toFixed(1)}, longest ${killed.max.toFixed(0)} ms (${killed.count}); its node hung p50 ${hung.p50.toFixed(0)}, longest ${hung.max.toFixed(0)} ms (${hung.count})`],
+    };
+  } finally {
+    await context.cluster.heal();
+    await Promise.all([writer.close(), other.close()]);
+  }
+}
+
+/** A wallet that is not kept by the node at `port`: its updates go on while that hangs. */
+async function walletElsewhere(context: RowContext, cache: ChaosCache, port: number, trial: number): Promise<string> {
+  const candidates = Array.from({ length: 20 }, (_, i) => `hung${trial}x${i}x`);
+  await cache.updateProfiles(candidates.map((wallet) => [wallet, makeChaosProfile(wallet, 1)] as const));
+  const held = (await context.cluster.at(port, (redis) => redis.keys('*'))).join('\n');
+  return candidates.find((wallet) => !held.includes(wallet))!;
+}
+
+export const floodRows: Row[] = [
+  { id: 'CF', fault: `a flood of forged, foreign and malformed messages, ${FLOOD_MS / 1e3} s`, on: 'cluster', run: flood },
+  { id: 'CS', fault: `the subscription fails just before an update: killed ${KILL_TRIALS} times, its node hung ${HANG_TRIALS} times`, on: 'cluster', run: staleness },
+];
