@@ -1,24 +1,33 @@
-// A process that publishes as much as it can, until it is killed: forged, foreign and malformed messages. Says how many, every 100 ms.
+// A process that publishes as much as it can, until it is killed, and says how many, every 100 ms. `mixed`: events of a busy peer, one in ten malformed or
+// forged. `forged`: whatever is worst for who listens.
 import { Redis } from 'ioredis';
 
-const { host, port, password, channel, wallets } = JSON.parse(process.argv[2]);
+const { host, port, password, channel, wallets, kind } = JSON.parse(process.argv[2]);
 const BATCH = 500;
 const redis = new Redis({ host, port, password, protocol: 2, enableReadyCheck: false, disableClientInfo: true });
 const timestamp = new Date().toISOString();
-const far = Number.MAX_SAFE_INTEGER;
 let sent = 0;
 
-function message(i) {
-  const wallet = wallets[i % wallets.length];
-  switch (i % 10) {
-    case 0: return '{"wallet":';
-    case 1: return JSON.stringify({ wallet, timestamp, version: far });
-    case 2: return JSON.stringify({ wallet: '', timestamp, type: 'heartbeat', publisher: `made-up-${i % 5_000}`, settled: i, sent: i, beat: i });
-    case 3: return JSON.stringify({ wallet: `nobody${i}`, timestamp });
-    case 4: return JSON.stringify({ wallet, timestamp, publisher: `made-up-${i % 5_000}`, seq: i + 1, version: 1 });
-    default: return JSON.stringify({ wallet: `nobody${i}`, timestamp, type: 'updated', publisher: `made-up-${i % 50}`, seq: i + 1, version: i + 1 });
+const version = 4096 * (Date.now() - Date.UTC(2020, 0, 1));
+const event = (fields) => JSON.stringify({ timestamp, ...fields });
+
+function mixed(i) {
+  if (i % 20 === 0) return '{"wallet":';
+  if (i % 20 === 10) return event({ wallet: wallets[i % wallets.length], version: Number.MAX_SAFE_INTEGER });
+  return event({ wallet: `nobody${i}`, type: 'updated', publisher: 'a busy peer', seq: i + 1, version: version + i });
+}
+
+function forged(i) {
+  switch (i % 5) {
+    case 0: return event({ wallet: wallets[i % wallets.length], version: Number.MAX_SAFE_INTEGER });
+    case 1: return event({ wallet: '', type: 'heartbeat', publisher: `made-up-${i % 5_000}`, settled: i, sent: i, beat: i });
+    case 2: return event({ wallet: wallets[i % wallets.length], publisher: `made-up-${i % 5_000}`, seq: i + 1, version: 1 });
+    case 3: return event({ wallet: `nobody${i}` });
+    default: return '['.repeat(4_000);
   }
 }
+
+const message = kind === 'mixed' ? mixed : forged;
 
 setInterval(() => process.send(sent), 100);
 for (;;) {

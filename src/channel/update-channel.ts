@@ -40,6 +40,8 @@ export const HEARTBEAT_MS = 250;
 const DEAF_MS = 750;
 /** While we cannot hear, L1 is checked against L2 this often. */
 const DEAF_GAP_MS = 1_000;
+/** Losses are told of at once, and those that follow together, no more often than this: whoever may publish can make up any number. */
+const LOSS_GAP_MS = 500;
 /** Publishers met so soon after the start had spoken before; later ones began after us, and what is missing of them is lost. */
 const MEETING_MS = 2_000;
 const MAX_BEATS_UNDER_WAY = 4;
@@ -66,6 +68,10 @@ export class UpdateChannel {
   private unheardSinceMs: number | undefined;
   private notListeningSinceMs: number | undefined;
   private deafGapMs = -Infinity;
+  private lossGapMs = -Infinity;
+  /** Not told of yet: the first, and how many. */
+  private firstLoss: Loss | undefined;
+  private untold = 0;
 
   constructor(source: ChannelSource, publisher: string, row: ThreadRow, clock: Clock = systemClock) {
     this.source = source;
@@ -186,11 +192,22 @@ export class UpdateChannel {
 
   private tellLosses(losses: Loss[], nowMs: number): void {
     let met = false;
-    for (const { publisher, kind, events } of losses) {
-      if (kind === 'met' && nowMs - this.startMs < MEETING_MS) met = true;
-      else this.gap(kind === 'silent' ? `publisher ${publisher} fell silent` : `${events ?? 'many'} events of publisher ${publisher} did not come`);
+    for (const loss of losses) {
+      if (loss.kind === 'met' && nowMs - this.startMs < MEETING_MS) {
+        met = true;
+        continue;
+      }
+      this.firstLoss ??= loss;
+      this.untold++;
     }
     if (met) this.handler.onMet();
+    if (this.firstLoss === undefined || nowMs - this.lossGapMs < LOSS_GAP_MS) return;
+    const { publisher, kind, events } = this.firstLoss;
+    const others = this.untold === 1 ? '' : `, and ${this.untold - 1} more such losses`;
+    this.firstLoss = undefined;
+    this.untold = 0;
+    this.lossGapMs = nowMs;
+    this.gap((kind === 'silent' ? `publisher ${publisher} fell silent` : `${events ?? 'many'} events of publisher ${publisher} did not come`) + others);
   }
 
   private tellFlood(): void {
