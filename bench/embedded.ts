@@ -7,6 +7,7 @@ import { bench, type Findings } from './support/bench.ts';
 import { must, mustEqual, mustHoldAll } from './support/check.ts';
 import { cpuSource, costOf, type Cost } from './support/main-thread.ts';
 import { makeFleet, type BenchProfile } from './support/profiles.ts';
+import { reopenTable } from './support/reopen.ts';
 import { alternate, Budget } from './support/slices.ts';
 import { max, median, min, quantile, three } from './support/stats.ts';
 
@@ -91,6 +92,7 @@ async function measure(folder: string): Promise<Findings> {
         columns: ['', 'min us', 'p50 us', 'p99 us'],
         rows: [singleRow('getProfile of a wallet that is not in L1', single.get('read')!), singleRow('updateProfile', updates.get('update')!)],
       },
+      await reopenTable(),
     ],
     summary: [],
   };

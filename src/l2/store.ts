@@ -81,6 +81,8 @@ export interface StoreHealth {
   bytes?: number;
   /** Files set aside because they were damaged (embedded store). */
   quarantined?: number;
+  /** Of the embedded store's index, at open: records taken from its snapshot, and snapshots that were damaged and passed over. */
+  indexSnapshot?: { restored: number; damaged: number };
   /** Why nothing at all could be learnt. */
   error?: string;
 }

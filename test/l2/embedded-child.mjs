@@ -14,8 +14,9 @@ export const set = (wallet, version) => ({ wallet, version, envelope: record(wal
 export const del = (wallet, version) => ({ wallet, version, tombstone: packTombstone(wallet, version, 1, 0), tombstoneTtlMs: LIFE_MS });
 export const versionOf = (envelope) => Buffer.from(envelope.buffer, envelope.byteOffset).readDoubleLE(24);
 
-export async function openStore(path, more = {}) {
-  const store = new EmbeddedStore({ kind: 'embedded', path, maxBytes: 64 << 20, minFreeBytes: 0, sweepIntervalMs: 50, pollIntervalMs: 20, ...more }, { channelName: 'test' });
+/** Snapshots of the index are written at every occasion, unless told otherwise. */
+export async function openStore(path, more = {}, snapshotAfterBytes = 1) {
+  const store = new EmbeddedStore({ kind: 'embedded', path, maxBytes: 64 << 20, minFreeBytes: 0, sweepIntervalMs: 50, pollIntervalMs: 20, ...more }, { channelName: 'test', snapshotAfterBytes });
   await store.open();
   return store;
 }
@@ -38,7 +39,8 @@ const say = (line) => writeSync(1, `${line}\n`);
 const MODES = {
   /** Writes for ever and says what was acknowledged. */
   async write(path, firstVersion, seed) {
-    const store = await openStore(path, { maxBytes: 4 << 20 });
+    // Every sweep writes the index, so that many a kill comes in the middle of that.
+    const store = await openStore(path, { maxBytes: 4 << 20, sweepIntervalMs: 5 });
     const pick = random(Number(seed));
     let version = Number(firstVersion);
     for (;;) {
@@ -82,8 +84,10 @@ const MODES = {
     const sum = { hit: 0, miss: 0, failed: 0, wrong: 0, setAside: 0, refused: 0 };
     for (let n = 0; n < Number(cases); n++) {
       const path = mkdtempSync(join(tmpdir(), 'profilecache-damage-'));
-      let store = await openStore(path, { maxBytes: 8 << 20 });
-      const reader = await openStore(path, { maxBytes: 8 << 20 });
+      // Every other store has no snapshot: then what is damaged is met while the log is read, else when a record is.
+      const snapshotAfterBytes = n % 2 === 0 ? 1 : Infinity;
+      let store = await openStore(path, { maxBytes: 8 << 20 }, snapshotAfterBytes);
+      const reader = await openStore(path, { maxBytes: 8 << 20 }, snapshotAfterBytes);
       const expected = new Map();
       for (let batch = 1; batch <= 12; batch++) {
         const wallets = [...new Set(Array.from({ length: 30 }, () => `w${pick(120)}`))];
@@ -98,7 +102,7 @@ const MODES = {
         await reader.close();
       } else await reader.getMany(['w0']);
       hurt(path, kind, pick);
-      const readers = when === 'closed' ? [(store = await openStore(path))] : [store, reader];
+      const readers = when === 'closed' ? [(store = await openStore(path, {}, snapshotAfterBytes))] : [store, reader];
       for (const one of readers) await check(one, expected, sum);
       const late = await store.setMany([set('late', 1), set('w0', 30)]);
       sum.refused += late.filter((outcome) => outcome.status !== 'stored').length;

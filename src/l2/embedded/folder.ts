@@ -4,8 +4,9 @@
  *   <path>/segments/<base>.seg              appended to by one thread, read by all
  *   <path>/segments/<base>.take-<taker>     being cleaned; read by all, appended to by nobody
  *   <path>/segments/<base>.damaged-<time>   set aside; read by nobody
- *   <path>/blobs/<hash of the name>         see blobs.ts
- *   <path>/leases/<hash of the wallet>      see leases.ts
+ *   <path>/blobs/<hash of the name>         see small-files.ts
+ *   <path>/leases/<hash of the wallet>      the same
+ *   <path>/index.snapshot                   see index-snapshot.ts
  */
 import { accessSync, chmodSync, constants, lstatSync, mkdirSync, readdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';

@@ -11,14 +11,14 @@ const START_SLOTS = 1_024;
 const MAX_FILL = 0.7;
 
 export class KeyIndex {
-  readonly #seedA: number;
-  readonly #seedB: number;
+  readonly seedA: number;
+  readonly seedB: number;
   #mask = 0;
   #taken = 0;
   /** Live keys. */
   size = 0;
-  #hashA!: Uint32Array;
-  #hashB!: Uint32Array;
+  hashA!: Uint32Array;
+  hashB!: Uint32Array;
   segment!: Uint32Array;
   offset!: Uint32Array;
   /** Whole frame. */
@@ -31,10 +31,13 @@ export class KeyIndex {
   #a = 0;
   #b = 0;
 
-  constructor(seedA: number, seedB: number) {
-    this.#seedA = seedA | 0;
-    this.#seedB = seedB | 0;
-    this.#allocate(START_SLOTS);
+  /** @param keys so many fit without a rehash. */
+  constructor(seedA: number, seedB: number, keys = 0) {
+    this.seedA = seedA | 0;
+    this.seedB = seedB | 0;
+    let slots = START_SLOTS;
+    while (keys + 1 > slots * MAX_FILL) slots *= 2;
+    this.#allocate(slots);
   }
 
   get slots(): number {
@@ -55,6 +58,17 @@ export class KeyIndex {
   /** Slot of the key, taken for it if it has none (then `segment` is not set: the caller sets all columns). May move all slots. */
   claim(from: Uint8Array, start: number, end: number): number {
     this.#hash(from, start, end);
+    return this.#claim();
+  }
+
+  /** The same for a key whose hash, made with the same seeds, is known. */
+  claimHashed(a: number, b: number): number {
+    this.#a = a;
+    this.#b = b;
+    return this.#claim();
+  }
+
+  #claim(): number {
     const found = this.#find();
     if (found >= 0) return found;
     if (this.#taken + 1 > this.slots * MAX_FILL) this.#rehash();
@@ -62,8 +76,8 @@ export class KeyIndex {
     while (this.segment[slot] !== EMPTY && this.segment[slot] !== REMOVED) slot = (slot + 1) & this.#mask;
     if (this.segment[slot] === EMPTY) this.#taken++;
     this.size++;
-    this.#hashA[slot] = this.#a;
-    this.#hashB[slot] = this.#b;
+    this.hashA[slot] = this.#a;
+    this.hashB[slot] = this.#b;
     return slot;
   }
 
@@ -77,15 +91,15 @@ export class KeyIndex {
     for (;;) {
       const segment = this.segment[slot];
       if (segment === EMPTY) return -1;
-      if (segment !== REMOVED && this.#hashA[slot] === this.#a && this.#hashB[slot] === this.#b) return slot;
+      if (segment !== REMOVED && this.hashA[slot] === this.#a && this.hashB[slot] === this.#b) return slot;
       slot = (slot + 1) & this.#mask;
     }
   }
 
   /** Two seeded lanes with unlike multipliers, each mixed at every byte. */
   #hash(from: Uint8Array, start: number, end: number): void {
-    let a = this.#seedA ^ (end - start);
-    let b = this.#seedB;
+    let a = this.seedA ^ (end - start);
+    let b = this.seedB;
     for (let i = start; i < end; i++) {
       const byte = from[i];
       a = Math.imul(a ^ byte, 0x85ebca6b);
@@ -103,8 +117,8 @@ export class KeyIndex {
     this.#mask = slots - 1;
     this.#taken = 0;
     this.size = 0;
-    this.#hashA = new Uint32Array(slots);
-    this.#hashB = new Uint32Array(slots);
+    this.hashA = new Uint32Array(slots);
+    this.hashB = new Uint32Array(slots);
     this.segment = new Uint32Array(slots);
     this.offset = new Uint32Array(slots);
     this.bytes = new Uint32Array(slots);
@@ -115,15 +129,15 @@ export class KeyIndex {
   }
 
   #rehash(): void {
-    const old = { a: this.#hashA, b: this.#hashB, segment: this.segment, offset: this.offset, bytes: this.bytes, kind: this.kind, version: this.version, expiresMs: this.expiresMs, writtenMs: this.writtenMs };
+    const old = { a: this.hashA, b: this.hashB, segment: this.segment, offset: this.offset, bytes: this.bytes, kind: this.kind, version: this.version, expiresMs: this.expiresMs, writtenMs: this.writtenMs };
     // Many removed slots: the same size again is enough.
     this.#allocate(this.size > (this.slots * MAX_FILL) / 2 ? this.slots * 2 : this.slots);
     for (let from = 0; from < old.segment.length; from++) {
       if (old.segment[from] === EMPTY || old.segment[from] === REMOVED) continue;
       let slot = old.a[from] & this.#mask;
       while (this.segment[slot] !== EMPTY) slot = (slot + 1) & this.#mask;
-      this.#hashA[slot] = old.a[from];
-      this.#hashB[slot] = old.b[from];
+      this.hashA[slot] = old.a[from];
+      this.hashB[slot] = old.b[from];
       this.segment[slot] = old.segment[from];
       this.offset[slot] = old.offset[from];
       this.bytes[slot] = old.bytes[from];

@@ -204,8 +204,8 @@ export class LogCleaner {
       const place = window.ensure(offset, placed.bytes);
       const keyAt = place + FRAME.headerBytes;
       const key = Uint8Array.prototype.slice.call(window.buffer, keyAt, keyAt + keyBytes);
-      const isWhole = place >= 0 && index.kind[slot] !== KIND_FLOOR && frameBodyIsWhole(window.buffer, place, keyBytes, placed.bytes - FRAME.headerBytes - keyBytes);
-      // A damaged body is not carried on; its version is, as a tombstone, so that no older record takes its place.
+      const isWhole = place >= 0 && !found.dead && index.kind[slot] !== KIND_FLOOR && frameBodyIsWhole(window.buffer, place, keyBytes, placed.bytes - FRAME.headerBytes - keyBytes);
+      // A body that is damaged or overtaken is not carried on; its version is, as a tombstone, so that no older record takes its place.
       const body = isWhole ? window.buffer.subarray(keyAt + keyBytes, place + placed.bytes) : NO_BODY;
       const at = builder.addFrame({ ...placed, kind: isWhole ? placed.kind : KIND_TOMBSTONE }, key, keyBytes, body);
       moved.push({ key, at, bytes: FRAME.headerBytes + keyBytes + body.length, offset });

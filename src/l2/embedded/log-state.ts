@@ -24,7 +24,7 @@ export interface Clear {
 }
 
 export class LogState {
-  readonly index: KeyIndex;
+  index: KeyIndex;
   readonly segments = new Map<number, Segment>();
   readonly byBase = new Map<string, Segment>();
   clears: Clear[] = [];

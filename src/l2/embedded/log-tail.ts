@@ -19,7 +19,8 @@ export class LogTail {
   #folderStampMs = -1;
   /** Segment files set aside in the folder, by whomever. */
   damagedFiles = 0;
-  blobBytes = 0;
+  /** Of what lies beside the segments: blobs, and the snapshot of the index. */
+  besideBytes = 0;
 
   constructor(folder: StoreFolder, state: LogState, maxDamagedBytes: number) {
     this.#folder = folder;
@@ -38,7 +39,8 @@ export class LogTail {
     }
   }
 
-  scan(stampMs = -1): void {
+  /** @param known is given the files met for the first time, and may say what of them is known already (`tailedBytes`). */
+  scan(stampMs = -1, known: (fresh: readonly Segment[]) => void = () => {}): void {
     this.#folderStampMs = stampMs;
     const seen = new Set<string>();
     const damaged: string[] = [];
@@ -50,9 +52,9 @@ export class LogTail {
         continue;
       }
       seen.add(name.base);
-      const known = this.#state.byBase.get(name.base);
-      if (known !== undefined) {
-        known.file = file;
+      const followed = this.#state.byBase.get(name.base);
+      if (followed !== undefined) {
+        followed.file = file;
         continue;
       }
       const segment = Segment.open(this.#state.takeId(), this.#folder.segments, name);
@@ -60,12 +62,13 @@ export class LogTail {
       this.#state.add(segment);
       fresh.push(segment);
     }
+    known(fresh);
     // First what is new, then what is gone: cleaning copies a record before it removes the file that held it.
     for (const segment of fresh) this.follow(segment);
     for (const segment of this.#state.segments.values()) if (!seen.has(segment.base)) this.#state.drop(segment);
     const kept = trimDamaged(this.#folder.segments, damaged, this.#maxDamagedBytes);
     this.damagedFiles = kept.names.length;
-    this.#state.otherBytes = kept.bytes + this.blobBytes;
+    this.#state.otherBytes = kept.bytes + this.besideBytes;
   }
 
   /** Applies what was appended since the last time. */
