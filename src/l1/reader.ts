@@ -47,11 +47,6 @@ export class L1Reader {
     return this.probeAgain(key);
   }
 
-  /** The content of `slot` is still what it was when its version was `slotVersion`. */
-  stands(slot: number, slotVersion: number): boolean {
-    return Atomics.load(this.region.u32, versionWord(this.region, slot)) === slotVersion;
-  }
-
   get closed(): boolean {
     return Atomics.load(this.region.u32, HEADER.closed) === 1;
   }

@@ -11,7 +11,7 @@ import { createRegion, type Region } from '../../src/l1/region.ts';
 import { verifyRegion } from '../../src/l1/verify.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
 import { L1Writer } from '../../src/l1/writer.ts';
-import { payloadFor, payloadOf } from '../support/l1.ts';
+import { payloadFor, payloadOf, stands } from '../support/l1.ts';
 import { Stepper, patchAtomics } from '../support/l1-stepped.ts';
 
 const MAX_BYTES = 16 * 1024;
@@ -97,7 +97,7 @@ class World {
   /** Between operations: no near-cache entry made from any read so far stands unless it is the newest. */
   checkNear(): void {
     for (const { wallet, slot, slotVersion, version } of this.seen) {
-      if (this.reader.stands(slot, slotVersion) && this.acked.get(wallet) !== version) {
+      if (stands(this.region, slot, slotVersion) && this.acked.get(wallet) !== version) {
         throw new Error(`near cache would serve ${wallet} version ${version}, acknowledged is ${this.acked.get(wallet)}`);
       }
     }

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { NearCache } from '../../src/l1/near-cache.ts';
 import { versionWord } from '../../src/l1/reader.ts';
-import { TestL1, payloadFor } from '../support/l1.ts';
+import { TestL1, payloadFor, stands } from '../support/l1.ts';
 
 let l1: TestL1;
 afterEach(() => l1.verify());
@@ -18,7 +18,7 @@ test('hidden, confirmed, replaced, removed', () => {
   near.set('a', {}, slot, slotVersion, 1e9);
   l1.writer.suspectAll();
   for (const wallet of ['a', 'b', 'c']) expect(l1.read(wallet)).toBe('suspect');
-  expect(l1.reader.stands(slot, slotVersion)).toBe(false);
+  expect(stands(l1.region, slot, slotVersion)).toBe(false);
   // Not looked at meanwhile: the near copy stands again.
   l1.writer.confirm(slot);
   expect(l1.read('a')).toBe('hit');
@@ -46,7 +46,7 @@ test('an entry that was confirmed and then changed does not bring back a near co
   const before = l1.reader.slotVersion;
   l1.writer.suspectAll();
   put('a', 2);
-  expect(l1.reader.stands(l1.reader.slot, before)).toBe(false);
+  expect(stands(l1.region, l1.reader.slot, before)).toBe(false);
 });
 
 test('suspects are evicted and moved like any other', () => {

@@ -1,7 +1,7 @@
 /** Rules of the owner's side: versions, sizes, order of eviction, expiry, clear. The region is verified after every test. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { HEADER, RECORD } from '../../src/l1/layout.ts';
-import { TestL1, payloadFor, payloadOf } from '../support/l1.ts';
+import { TestL1, payloadFor, payloadOf, stands } from '../support/l1.ts';
 
 let l1: TestL1;
 afterEach(() => l1.verify());
@@ -157,9 +157,9 @@ describe('clear', () => {
     for (let i = 0; i < 50; i++) put(`w${i}`, i + 1, 600);
     l1.read('w49');
     const { slot, slotVersion } = l1.reader;
-    expect(l1.reader.stands(slot, slotVersion)).toBe(true);
+    expect(stands(l1.region, slot, slotVersion)).toBe(true);
     l1.writer.clear();
-    expect(l1.reader.stands(slot, slotVersion)).toBe(false);
+    expect(stands(l1.region, slot, slotVersion)).toBe(false);
     expect([l1.writer.size, l1.writer.arena.liveBytes]).toEqual([0, 0]);
     for (let i = 0; i < 50; i++) expect(l1.read(`w${i}`)).toBe('miss');
     for (let i = 0; i < 50; i++) expect(put(`w${i}`, i + 100, 600)).toBe('stored');
@@ -177,7 +177,7 @@ describe('what a near cache compares', () => {
   const stood = () => {
     l1.read('w');
     const { slot, slotVersion } = l1.reader;
-    return () => l1.reader.stands(slot, slotVersion);
+    return () => stands(l1.region, slot, slotVersion);
   };
   test.each<[string, () => void, boolean]>([
     ['an update', () => put('w', 10), false],

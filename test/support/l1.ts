@@ -1,10 +1,13 @@
 /** An L1 in this thread for tests: writer, reader and key over one region, verified on demand. */
 import { POLICIES } from '../../src/eviction/index.ts';
-import { L1Reader, type ReadResult } from '../../src/l1/reader.ts';
+import { L1Reader, versionWord, type ReadResult } from '../../src/l1/reader.ts';
 import { createRegion, type Region } from '../../src/l1/region.ts';
 import { verifyRegion } from '../../src/l1/verify.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
 import { L1Writer, type PutResult } from '../../src/l1/writer.ts';
+
+/** What a near cache asks: the content of `slot` is still what it was when its version was `slotVersion`. */
+export const stands = (region: Region, slot: number, slotVersion: number): boolean => Atomics.load(region.u32, versionWord(region, slot)) === slotVersion;
 
 export class TestL1 {
   readonly region: Region;

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 const { dist, buffer, shared, wallets, seed, broken, nearShare } = workerData;
-const [{ openRegion }, { L1Reader }, { WalletKey }, layout, { probe }, { ThreadRow }, record, { systemClock }, { ThreadCache }] = await Promise.all(
+const [{ openRegion }, { L1Reader, versionWord }, { WalletKey }, layout, { probe }, { ThreadRow }, record, { systemClock }, { ThreadCache }] = await Promise.all(
   ['l1/region', 'l1/reader', 'l1/wallet-key', 'l1/layout', 'l1/index-cells', 'l1/thread-row', 'l1/record', 'clock', 'load/thread-cache'].map((name) => import(`${dist}/${name}.js`)),
 );
 const { RECORD, SLOT } = layout;
@@ -140,7 +140,7 @@ while (Atomics.load(control, 0) === 0 && Atomics.load(control, 1) === 0) {
       }
     }
     const entry = near.get(wallet);
-    if (entry && entry.expiresAtMs > started && (broken === 'near-blind' || reader.stands(entry.slot, entry.slotVersion))) {
+    if (entry && entry.expiresAtMs > started && (broken === 'near-blind' || Atomics.load(region.u32, versionWord(region, entry.slot)) === entry.slotVersion)) {
       counts.nearHits++;
       if (entry.version < floor || entry.version <= removed) fault('stale', `near cache: version ${entry.version} after ${Math.max(floor, removed)} was acknowledged`, wallet);
       if (random(100) < nearShare) continue;
