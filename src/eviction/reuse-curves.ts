@@ -5,6 +5,7 @@
  * 1. Sample. Keys chosen by hash are followed whether the cache holds them or not: so it learns from what was evicted too early, or rightly. Each
  *    is counted in every bin that it reaches, and in the `hits` of the bin in which it is used again. Both fade.
  * 2. Chance of a hit in a bin = hits / begun, drawn towards what the class had in younger bins relative to all classes: few observations say little.
+ *    Of what was used once, what became of it lately counts more: `believeLately`.
  * 3. Worth at an age = the best, over all ages to stop at, of expected hits until then / expected requests until then: an index of J. Gittins
  *    ("Bandit Processes and Dynamic Allocation Indices", J. Royal Statistical Society B, 1979). Right before an expected use an entry is worth
  *    the most, which holds on to a part of a loop; where chances only fall with age it is the chance itself, which for one class alone is LRU.
@@ -47,14 +48,23 @@ const CARRY = 0.85;
 /** Requests after which observations weigh 1/e: for each entry of the cache, and at the least. */
 const MEMORY_AN_ENTRY = 5;
 const MIN_MEMORY = 20_000;
+/** The class of what was used once. What has become of it lately counts by itself, for so many requests an entry of the cache, or at the least. */
+const NEW = 0;
+const LATELY_AN_ENTRY = 2;
+const MIN_LATELY = 2_000;
+/** Its curve is drawn so often within a round: within the first thousand keys of a scan it should be known for one. */
+const NEW_EVERY_STEPS = 4;
+/** Hits that are taken for granted beside those of lately. */
+const LATELY_WEIGHT = 16;
 /** All curves are drawn anew once in so many requests, or a quarter of as many as there are entries: one class at a time, that no request waits for long. */
 const MIN_ROUND = 2_048;
-/** Requests of the first round; the next takes twice as many, and so on. */
+/** Requests of the first round; the next takes so much longer, and so on. */
 const FIRST_ROUND = 64;
+const ROUND_GROWTH = 1.25;
 /** So many rounds look at the whole sample. */
 const FULL_WALKS = 24;
 /** Of the sample, how many are looked at for each request after that. */
-const WALK_A_REQUEST = 2;
+const WALK_A_REQUEST = 1;
 
 /** First age of each bin. */
 const START = Float64Array.from({ length: BINS + 1 }, (_, bin) => (bin < 8 ? bin : 2 ** ((bin >> 2) + 1) + (bin & 3) * 2 ** ((bin >> 2) - 1)));
@@ -89,6 +99,11 @@ export class ReuseCurves {
   private readonly hits: Float32Array;
   /** In order of what keeping an entry is worth, at its `rankPlace`: the lower AGE_BITS are 0, for the age of two of the same worth. */
   readonly ranks: Int32Array;
+  /** Hits that the class NEW is to have before each bin, of one entry. */
+  private readonly newChances = new Float64Array(STRIDE);
+  private newHits = 0;
+  private newExpected = 0;
+  private lately = 0;
   private readonly sample: Uint32Array;
   private readonly bucketMask: number;
   /** Hashes below it, once permuted, are in the sample. */
@@ -126,6 +141,7 @@ export class ReuseCurves {
   fit(entries: number): void {
     const sample = this.sample.length / 2;
     this.sampleBelow = Math.min(1, (0.8 * sample) / (KEYS_AN_ENTRY * entries)) * 2 ** 32;
+    this.lately = Math.max(LATELY_AN_ENTRY * entries, MIN_LATELY);
     this.longestRound = Math.ceil(Math.max(MIN_ROUND, entries / 4));
     this.fading = Math.exp(-this.longestRound / Math.max(MEMORY_AN_ENTRY * entries, MIN_MEMORY));
   }
@@ -149,6 +165,9 @@ export class ReuseCurves {
   clear(): void {
     this.begun.fill(0);
     this.hits.fill(0);
+    this.newChances.fill(0);
+    this.newHits = 0;
+    this.newExpected = 0;
     this.sample.fill(NO_CLASS << CLASS_SHIFT);
     this.rounds = 0;
     this.walked = 0;
@@ -156,7 +175,7 @@ export class ReuseCurves {
     this.step = 0;
     this.requestsLeft = FIRST_ROUND;
     this.pool();
-    for (let drawn = 0; drawn < this.classes; drawn++) this.draw(drawn);
+    for (let drawn = 0; drawn < this.classes; drawn++) this.draw(drawn, 1);
   }
 
   /** A round is a walk, then one curve after the other. */
@@ -165,12 +184,13 @@ export class ReuseCurves {
     const steps = classes + 1;
     const sample = this.sample.length / 2;
     this.walk(now, Math.ceil((this.rounds < FULL_WALKS ? sample : Math.min(sample, WALK_A_REQUEST * this.round)) / steps));
+    if (this.step % NEW_EVERY_STEPS === 0) this.draw(NEW, 1);
     if (this.step === 0) this.pool();
-    else this.draw(this.step - 1);
+    else this.draw(this.step - 1, this.fading);
     if (++this.step === steps) {
       this.step = 0;
       this.rounds++;
-      this.round = Math.min(this.longestRound, this.round * 2);
+      this.round = Math.min(this.longestRound, Math.ceil(this.round * ROUND_GROWTH));
     }
     // Whole requests, and the same number of them in each round.
     this.requestsLeft = Math.floor(((this.step + 1) * this.round) / steps) - Math.floor((this.step * this.round) / steps);
@@ -202,7 +222,9 @@ export class ReuseCurves {
       }
       if (sample[at] === hash) {
         place = at;
-        this.hits[(entry >>> CLASS_SHIFT) * STRIDE + this.reach(at, entry, now)]++;
+        const of = entry >>> CLASS_SHIFT;
+        this.hits[of * STRIDE + this.reach(at, entry, now)]++;
+        if (of === NEW) this.newHits++;
         break;
       }
       const age = (now - entry) & MAX_AGE;
@@ -220,17 +242,18 @@ export class ReuseCurves {
     const bin = binOf((now - entry) & MAX_AGE);
     const from = (entry >>> REACHED_SHIFT) & REACHED;
     if (bin >= from) {
-      const base = (entry >>> CLASS_SHIFT) * STRIDE;
-      this.begun[base + from]++;
-      this.begun[base + bin + 1]--;
+      const of = entry >>> CLASS_SHIFT;
+      this.begun[of * STRIDE + from]++;
+      this.begun[of * STRIDE + bin + 1]--;
+      if (of === NEW) this.newExpected += this.newChances[bin + 1] - this.newChances[from];
       this.sample[at + 1] = (entry & ~(REACHED << REACHED_SHIFT)) | ((bin + 1) << REACHED_SHIFT);
     }
     return bin;
   }
 
   /** Draws the curve of one class, and lets its observations fade. */
-  private draw(entryClass: number): void {
-    const { hits, begun, ranks, chances, pooled, fading } = this;
+  private draw(entryClass: number, fading: number): void {
+    const { hits, begun, ranks, chances, pooled } = this;
     const observed = entryClass * STRIDE;
     const trust = this.trust[entryClass];
     let carriedHits = 0;
@@ -247,6 +270,7 @@ export class ReuseCurves {
       begun[observed + bin] *= fading;
     }
     begun[observed + BINS] *= fading;
+    if (entryClass === NEW) this.believeLately(fading);
     // From old to young: a stretch goes on as long as what follows it is better than it is.
     const stack = this.stretch;
     let depth = 0;
@@ -264,6 +288,23 @@ export class ReuseCurves {
       stack.survive[depth++] = survive;
       ranks[observed + bin] = rankOf(expectedHits / requests);
     }
+  }
+
+  /**
+   * In a scan all that is known of new entries is of another time, and their older bins go on promising what nobody keeps. So all their chances are lowered at once,
+   * in the proportion of the hits of lately to those that were to be expected. Never raised, and of no other class: a scan says nothing about what is used often.
+   */
+  private believeLately(fading: number): void {
+    const { chances, newChances } = this;
+    const kept = Math.min(1, (this.newHits + LATELY_WEIGHT) / (this.newExpected + LATELY_WEIGHT));
+    for (let bin = 0; bin < BINS; bin++) {
+      newChances[bin + 1] = newChances[bin] + chances[bin];
+      chances[bin] *= kept;
+    }
+    if (fading === 1) return;
+    const fadingLately = Math.exp(-this.round / this.lately);
+    this.newHits *= fadingLately;
+    this.newExpected *= fadingLately;
   }
 
   /** Chances of all classes together; a bin that few have reached goes on as those before it. */
