@@ -36,16 +36,27 @@ export function readTimestamp(from: number, length: number): Date {
   return date;
 }
 
+/** The form that nearly every Date has, its 8 bytes known to be there. */
+export function readTimestamp64(from: number): Date {
+  spend(WORK.date);
+  const date = frozenDate(timestamp64Ms(from));
+  if (Number.isNaN(date.getTime())) throw corrupt('a timestamp out of range', 'value');
+  return date;
+}
+
 function timestampMs(from: number, length: number): number {
   const { view } = cursor;
   if (length === 4) return view.getUint32(from) * 1_000;
-  if (length === 8) {
-    // 30 bits of nanoseconds, 34 of seconds.
-    const high = view.getUint32(from);
-    return ((high & 0x3) * 0x1_0000_0000 + view.getUint32(from + 4)) * 1_000 + Math.trunc((high >>> 2) / 1_000_000);
-  }
+  if (length === 8) return timestamp64Ms(from);
   if (length === 12) return (view.getInt32(from + 4) * 0x1_0000_0000 + view.getUint32(from + 8)) * 1_000 + Math.trunc(view.getUint32(from) / 1_000_000);
   throw corrupt('a timestamp of an unknown length', 'value');
+}
+
+/** 30 bits of nanoseconds, 34 of seconds. */
+function timestamp64Ms(from: number): number {
+  const { view } = cursor;
+  const high = view.getUint32(from);
+  return ((high & 0x3) * 0x1_0000_0000 + view.getUint32(from + 4)) * 1_000 + Math.trunc((high >>> 2) / 1_000_000);
 }
 
 /** Two's complement, big endian. */

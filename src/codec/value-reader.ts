@@ -11,14 +11,14 @@
  */
 import { corrupt } from './corrupt.ts';
 import { cursor, cut, openCursor, skip, spend, textBetween, u16, u32, u8 } from './cursor.ts';
-import { EXTENSION, readBigInt, readBinary, readTimestamp, readTypedArray } from './extension-reader.ts';
+import { EXTENSION, readBigInt, readBinary, readTimestamp, readTimestamp64, readTypedArray } from './extension-reader.ts';
 import { addTo, openMap, openSet, putInto } from './frozen-types.ts';
 import { keyWork } from './key-work.ts';
 import { readName, trimNames } from './name-reader.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
-import { beginRecords, recordReader, type RecordReader } from './record-reader.ts';
+import { beginRecords, recordReader, type Readers, type RecordReader } from './record-reader.ts';
 import { arrayOf, arrayToFill } from './siteless.ts';
-import { WORK, arrayWork, isNumbered, recordWork } from './work-budget.ts';
+import { WORK, arrayWork, isNumbered } from './work-budget.ts';
 
 /**
  * A structured value may begin with 0xc1, which begins no msgpack value, and a byte of flags. Without it, maps are objects and
@@ -44,7 +44,7 @@ export class ValueReader {
   hadBinary = false;
 
   constructor(structures: readonly (readonly string[])[] | undefined, isPortable: boolean) {
-    this.#records = structures?.map((keys) => recordReader(keys, readValue));
+    this.#records = structures?.map((keys) => recordReader(keys, READERS));
     this.#portable = isPortable;
   }
 
@@ -223,11 +223,13 @@ function readRecord(token: number): object {
     spend(names.length * WORK.namedField);
     return readInline(names);
   }
-  enter(recordWork(ofTable.fields));
+  enter(ofTable.work);
   const value = ofTable.read();
   cursor.depth--;
   return value;
 }
+
+const READERS: Readers = { value: readValue, record: readRecord, array: readArray, timestamp64: readTimestamp64 };
 
 function readInline(names: readonly string[]): object {
   enter(WORK.container);
