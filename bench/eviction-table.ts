@@ -3,6 +3,8 @@
  *
  *   npx tsx bench/eviction-table.ts [most requests a trace] [start of the names of the policies]
  *
+ * Rows in capitals are policies of others (support/peer-policies.ts), replayed with the key that is coming known. MADE are patterns from a seed, with no file.
+ *
  * Needs the traces: PROFILECACHE_DATA, or ../shared/data beside the repository, with traces/NAME.u32.gz. What is left out is named.
  */
 import { existsSync } from 'node:fs';
@@ -16,6 +18,8 @@ import { POLICIES } from '../src/eviction/index.ts';
 import type { PolicyFactory } from '../src/eviction/policy.ts';
 import { S3FifoPolicy } from '../src/eviction/s3-fifo.ts';
 import { WTinyLfuPolicy } from '../src/eviction/w-tinylfu.ts';
+import { MADE_TRACES, madeTrace } from './support/made-traces.ts';
+import { PEERS } from './support/peer-policies.ts';
 
 /**
  * Families on one side only: relatives of a trace say what it says. Neither side is unseen: the constants of `adaptive`'s curves were chosen by means over all of
@@ -43,6 +47,8 @@ const policies: Record<string, PolicyFactory> = Object.fromEntries(Object.entrie
   gdsf: (slots) => new GdsfPolicy(slots),
 }).filter(([name]) => name.startsWith(wanted)));
 
+const peers = Object.entries(PEERS).filter(([name]) => name.startsWith(wanted));
+
 interface Row { cell: string; size: number; vsLru: number; gap: number | undefined; ns: number }
 
 const data = process.env.PROFILECACHE_DATA ?? fileURLToPath(new URL('../../shared/data', import.meta.url));
@@ -50,6 +56,7 @@ const most = Number(process.argv[2] ?? Infinity);
 
 async function load(name: string): Promise<Trace | undefined> {
   const path = name === 'pumpfun' ? join(data, 'pumpfun-wallet-access-2024-09-24.csv.gz') : join(data, 'traces', `${name}.u32.gz`);
+  if (MADE_TRACES.includes(name)) return madeTrace(name);
   if (!existsSync(path)) return void console.log(`left out, not there: ${name}`);
   const trace = await readTrace({ path, ...(name === 'pumpfun' ? { format: 'csv', column: 'wallet' } : {}) });
   if (trace.ids.length <= most) return trace;
@@ -58,7 +65,7 @@ async function load(name: string): Promise<Trace | undefined> {
 }
 
 async function cellsOf(names: readonly string[]): Promise<Map<string, Row[]>> {
-  const rows = new Map(Object.keys(policies).map((name) => [name, [] as Row[]]));
+  const rows = new Map([...Object.keys(policies), ...peers.map(([name]) => name)].map((name) => [name, [] as Row[]]));
   for (const name of names) {
     const trace = await load(name);
     if (trace === undefined) continue;
@@ -67,10 +74,13 @@ async function cellsOf(names: readonly string[]): Promise<Map<string, Row[]>> {
       if (entries < MIN_ENTRIES || entries >= trace.uniqueKeys) continue;
       const lru = replay(trace, POLICIES.lru, { entries }).misses;
       const best = optimum(trace, next, { entries }).misses;
+      const note = (policy: string, misses: number, ns: number) =>
+        rows.get(policy)?.push({ cell: `${name}@${entries}`, size: entries, vsLru: misses / lru - 1, gap: lru - best < MIN_GAP * lru ? undefined : (lru - misses) / (lru - best), ns });
       for (const [policy, make] of Object.entries(policies)) {
         const { misses, nsPerRequest } = replay(trace, make, { entries });
-        rows.get(policy)?.push({ cell: `${name}@${entries}`, size: entries, vsLru: misses / lru - 1, gap: lru - best < MIN_GAP * lru ? undefined : (lru - misses) / (lru - best), ns: nsPerRequest });
+        note(policy, misses, nsPerRequest);
       }
+      for (const [policy, missesOf] of peers) note(policy, missesOf(trace, entries), NaN);
     }
   }
   return rows;
@@ -102,3 +112,4 @@ print('Generated', made(true));
 print('500 entries and fewer', upTo(joined, 0, 501));
 print('501 to 5,000 entries', upTo(joined, 501, FIXED_ENTRIES + 1));
 print('More than 5,000 entries', upTo(joined, FIXED_ENTRIES + 1, Infinity));
+print('MADE', await cellsOf(MADE_TRACES));

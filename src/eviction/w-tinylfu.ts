@@ -25,6 +25,9 @@ const PROTECTED = 2;
 const FIRST_WINDOW = 0.01;
 /** A window that has become smaller hands over so many entries at each insertion. */
 const MAX_MOVES = 4;
+/** A candidate seen so often gets in by luck, whoever it stands against: as in Caffeine. */
+const WARM = 6;
+const LUCK = 128;
 
 export class WTinyLfuPolicy implements EvictionPolicy {
   readonly name = 'w-tinylfu';
@@ -36,6 +39,7 @@ export class WTinyLfuPolicy implements EvictionPolicy {
   private readonly fixedShare: number;
   private readonly protectedShare: number;
   private residents = 0;
+  private random = 1;
 
   constructor(slotCount: number, { windowShare, protectedShare = 0.8 }: WTinyLfuOptions = {}, hashes?: KeptHashes) {
     this.queues = new SlotQueues(slotCount, 3);
@@ -60,15 +64,14 @@ export class WTinyLfuPolicy implements EvictionPolicy {
   }
 
   touched(slot: number): void {
-    this.climber?.hit();
+    this.climber?.hit(this.segments[slot] === WINDOW);
     this.sketch.add(this.hashes.of(slot));
     if (this.segments[slot] !== PROBATION) {
       this.queues.moveFirst(this.segments[slot], slot);
       return;
     }
     this.move(slot, PROTECTED);
-    const protectedGoal = this.protectedShare * (this.residents - this.windowGoal);
-    if (this.queues.sizes[PROTECTED] > protectedGoal) this.move(this.queues.last(PROTECTED), PROBATION);
+    this.demote(1);
   }
 
   removed(slot: number): void {
@@ -79,12 +82,15 @@ export class WTinyLfuPolicy implements EvictionPolicy {
   victim(): number {
     this.climber?.missed(this.residents);
     const { queues, sketch, hashes } = this;
+    // A window that has become larger leaves less to protect.
+    this.demote(MAX_MOVES);
     let main = queues.last(PROBATION);
     if (main < 0) main = queues.last(PROTECTED);
     // The entry that comes will push this one out of the window: it competes now.
     const candidate = queues.sizes[WINDOW] >= this.windowGoal || main < 0 ? queues.last(WINDOW) : -1;
     if (main < 0 || candidate < 0) return Math.max(main, candidate);
-    if (sketch.estimate(hashes.of(candidate)) <= sketch.estimate(hashes.of(main))) return candidate;
+    const wanted = sketch.estimate(hashes.of(candidate));
+    if (wanted <= sketch.estimate(hashes.of(main)) && !(wanted >= WARM && this.luck())) return candidate;
     this.move(candidate, PROBATION);
     return main;
   }
@@ -102,6 +108,17 @@ export class WTinyLfuPolicy implements EvictionPolicy {
     for (const segment of [WINDOW, PROBATION, PROTECTED]) {
       for (const slot of this.queues.slotsOf(segment)) if (this.segments[slot] !== segment) throw new Error(`${this.name}: slot ${slot} is in segment ${segment} but marked ${this.segments[slot]}`);
     }
+  }
+
+  /** Once in LUCK times: who knows the hashes could otherwise raise those of the main space so that nobody gets in. */
+  private luck(): boolean {
+    this.random = (Math.imul(this.random, 1_664_525) + 1_013_904_223) >>> 0;
+    return this.random < 2 ** 32 / LUCK;
+  }
+
+  private demote(most: number): void {
+    const goal = this.protectedShare * (this.residents - this.windowGoal);
+    for (let moves = 0; moves < most && this.queues.sizes[PROTECTED] > goal; moves++) this.move(this.queues.last(PROTECTED), PROBATION);
   }
 
   private get windowGoal(): number {

@@ -7,7 +7,7 @@ import { seeded, traceOf, zipfTrace } from './support.ts';
 
 /** One sample of a cache with ten entries: 100 requests, so many of them hits. */
 function sample(climber: HillClimber, hits: number): number {
-  for (let hit = 0; hit < hits; hit++) climber.hit();
+  for (let hit = 0; hit < hits; hit++) climber.hit(false);
   for (let miss = hits; miss < 100; miss++) climber.missed(10);
   return climber.share;
 }
@@ -17,8 +17,8 @@ describe('the climber', () => {
     const climber = new HillClimber(0.01);
     expect(sample(climber, 50)).toBeCloseTo(0.0725, 6);
     expect(sample(climber, 52)).toBeCloseTo(0.135, 6);
-    expect(sample(climber, 51)).toBeCloseTo(0.135 - 0.0625 * 0.98, 6);
-    expect(sample(climber, 51)).toBeCloseTo(0.135 - 0.0625 * 0.98 - 0.0625 * 0.98 ** 2, 6);
+    expect(sample(climber, 51)).toBeCloseTo(0.135 - 0.0625 * 0.995, 6);
+    expect(sample(climber, 51)).toBeCloseTo(0.135 - 0.0625 * 0.995 - 0.0625 * 0.995 ** 2, 6);
   });
 
   test('a leap of the hit ratio makes steps long again; bounds hold', () => {
@@ -30,6 +30,27 @@ describe('the climber', () => {
     expect(before - sample(climber, 41)).toBeCloseTo(0.0625, 6);
     for (let at = 0; at < 60; at++) expect(sample(climber, 41)).toBeGreaterThanOrEqual(0.01);
     expect(climber.share).toBe(0.01);
+  });
+});
+
+describe('more than 4,096 entries', () => {
+  const share = (windowHits: number, mainHits: number, samples: number) => {
+    const climber = new HillClimber(0.01);
+    for (let at = 0; at < samples; at++) {
+      for (let hit = 0; hit < windowHits; hit++) climber.hit(true);
+      for (let hit = 0; hit < mainHits; hit++) climber.hit(false);
+      for (let miss = windowHits + mainHits; miss < 20_000; miss++) climber.missed(5_000);
+    }
+    return climber.share;
+  };
+
+  test('room goes to the part with more hits for each entry, in small steps', () => {
+    // A hundredth of the room, a tenth of the hits: eleven times as dense.
+    expect(share(1_000, 9_000, 1)).toBeCloseTo(0.01 + 0.0625, 2);
+    expect(share(1_000, 9_000, 20)).toBeGreaterThan(0.09);
+    expect(share(1_000, 9_000, 20)).toBeLessThan(0.12);
+    expect(share(0, 9_000, 5)).toBe(0.01);
+    expect(share(9_000, 100, 40)).toBe(0.8);
   });
 });
 

@@ -6,6 +6,7 @@ import { FrequencySketch } from '../../src/eviction/frequency-sketch.ts';
 import { GhostTable } from '../../src/eviction/ghost-table.ts';
 import { POLICIES } from '../../src/eviction/index.ts';
 import { S3FifoPolicy } from '../../src/eviction/s3-fifo.ts';
+import { WTinyLfuPolicy } from '../../src/eviction/w-tinylfu.ts';
 import { seeded, traceOf } from './support.ts';
 
 const best = (keys: string, entries: number) => {
@@ -149,4 +150,19 @@ describe('parts', () => {
     expect(sketch.estimate(hashOfId(0))).toBeLessThanOrEqual(7);
     expect(sketch.estimate(hashOfId(0))).toBeGreaterThanOrEqual(6);
   });
+});
+
+test('W-TinyLFU: a warm candidate gets in by luck now and then, a cold one never', () => {
+  const calls = (hits: number) => {
+    const policy = new WTinyLfuPolicy(10, { windowShare: 0.1 });
+    for (let slot = 0; slot < 10; slot++) policy.inserted(slot, hashOfId(slot));
+    for (let slot = 0; slot < 9; slot++) for (let hit = 0; hit < 15; hit++) policy.touched(slot);
+    // The newest is alone in the window, and all others have been seen more often.
+    for (let hit = 0; hit < hits; hit++) policy.touched(9);
+    for (let call = 1; call <= 4_000; call++) if (policy.victim() !== 9) return call;
+    return Infinity;
+  };
+  expect(calls(6)).toBeLessThan(1_500);
+  expect(calls(6)).toBeGreaterThan(1);
+  expect(calls(3)).toBe(Infinity);
 });
