@@ -71,6 +71,8 @@ export class ChaosLoad {
   lastFailureMs = 0;
   readonly notes: string[] = [];
   readonly events: { what: string; atMs: number }[] = [];
+  /** What L2's failures said, numbers left out, and how often. */
+  readonly reasons = new Map<string, number>();
   readonly #underWay = new Set<UnderWay>();
   readonly #random: () => number;
   readonly #l2: ProfileCacheOptions;
@@ -89,6 +91,10 @@ export class ChaosLoad {
     for (const cache of [writer, other]) {
       const name = cache === writer ? 'writer' : 'other';
       for (const event of ['l2Down', 'l2Up', 'channelGap', 'alert', 'error'] as const) cache.on(event, () => this.events.push({ what: `${name} ${event}`, atMs: performance.now() }));
+      cache.on('error', ({ message }) => {
+        const reason = message.replace(/\d+/g, '#').slice(0, 90);
+        this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1);
+      });
     }
   }
 

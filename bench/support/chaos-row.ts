@@ -53,6 +53,8 @@ export interface Row {
   run(context: RowContext): Promise<RowOutcome>;
 }
 
+const MAX_REASONS = 3;
+
 export const check = (ok: boolean, text: string): Check => ({ ok, text });
 export const atMost = (what: string, value: number | undefined, bound: number, unit = ''): Check =>
   check(value !== undefined && value <= bound, `${what} ${value === undefined ? 'never' : Math.round(value)}${unit} <= ${bound}${unit}`);
@@ -122,6 +124,8 @@ export async function underLoad(context: RowContext, id: string, marks: Marks, a
     if (marks.unnoticed) checks.push(check(unanswered + queued === 0, `unanswered and queued ${unanswered + queued} = 0`));
     if (marks.recoveryMs !== undefined) checks.push(atMost('recovery', recoveryMs ?? 0, marks.recoveryMs, ' ms'));
     notes.push(...load.notes, ...judge.notes, `longest: ${load.longestWhat}`);
+    const reasons = [...load.reasons].sort((a, b) => b[1] - a[1]).slice(0, MAX_REASONS);
+    if (reasons.length > 0) notes.push(`errors told: ${reasons.map(([reason, times]) => `${times} x ${reason}`).join(' | ')}`);
     if (gone > 0) notes.push(`${gone} acknowledged profiles were a miss at the end`);
     if (judge.longestStaleMs > 0) notes.push(`stale for up to ${Math.round(judge.longestStaleMs)} ms`);
     return { ...figures, checks, notes };

@@ -6,12 +6,12 @@ import { atMost, check, optionsOf, underLoad, type Row, type RowContext, type Ro
 
 const CLIENT_KILLS = 5;
 const READER_WALLETS = 40;
-const STILL_MS = 10_000;
+const STILL_MS = Number(process.env.PROFILECACHE_STILL_MS ?? 10_000);
 const BLOCK_MS = 12_000;
 const FLOOD_MESSAGES = 60_000;
 const FLOOD_BYTES = 2_000;
 /** After a stillness, the time to look. */
-const LOOK_MS = 4_000;
+const LOOK_MS = Math.min(4_000, STILL_MS);
 const STALE_AFTER_WAKE_MS = 1_500;
 
 /** The node at which most subscribers of the channel listen, as CLIENT LIST tells. */

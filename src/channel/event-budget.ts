@@ -1,11 +1,13 @@
 /**
  * How many messages are read: a token bucket. Reading one (JSON, dropping the entry, telling every thread) costs the owner's thread
  * some 10 us, so whoever may publish could otherwise keep it from everything else. What is not read is not lost: L1 is checked
- * against L2 instead, at most every FLOOD_GAP_MS.
+ * against L2 instead, at most every FLOOD_GAP_MS. Long ones count more: 8 KB of brackets keep JSON.parse busy for half a millisecond.
  */
 const EVENTS_PER_SECOND = 20_000;
 const BURST_EVENTS = 40_000;
 export const FLOOD_GAP_MS = 500;
+/** An event has some 200. */
+const CHARACTERS_A_TOKEN = 512;
 
 export class EventBudget {
   /** Messages not read since the last gap that was told for it. */
@@ -19,7 +21,7 @@ export class EventBudget {
   }
 
   /** False: too many. The clock is looked at only when the bucket is empty. */
-  take(now: () => number): boolean {
+  take(characters: number, now: () => number): boolean {
     if (this.tokens < 1) {
       const nowMs = now();
       this.tokens = Math.min(BURST_EVENTS, this.tokens + ((nowMs - this.filledMs) / 1000) * EVENTS_PER_SECOND);
@@ -29,7 +31,7 @@ export class EventBudget {
         return false;
       }
     }
-    this.tokens--;
+    this.tokens -= 1 + Math.floor(characters / CHARACTERS_A_TOKEN);
     return true;
   }
 

@@ -117,7 +117,7 @@ export class UpdateChannel {
       if (own !== undefined) this.heardOwn(own.beat);
       return;
     }
-    if (!this.budget.take(this.nowMs)) {
+    if (!this.budget.take(text.length, this.nowMs)) {
       this.row.count(COUNTER.eventsUnread);
       // At once, and not by the timer: the timer may not get its turn.
       return this.tellFlood();
