@@ -147,7 +147,7 @@ const schema = z.strictObject({
       enabled: z.boolean().default(true),
     })
     .prefault({}),
-  /** How long one process may hold the lease on loading a wallet; its death costs the others at most this. */
+  /** The lease on loading a wallet, renewed while the load runs, 20 times this long at the most; the death of its holder costs the others at most this. */
   loadLeaseMs: positiveMs(600_000).default(10_000),
   /** How getOrLoad and getOrLoadMany load. Each call may set these for itself, but for `maxNegatives`. */
   load: loadSchema.prefault({}),
