@@ -31,19 +31,18 @@ export class HitClock {
     this.onHole = onHole;
   }
 
+  /** What the last call was answered from. */
+  get lastMs(): number {
+    return this.cachedMs;
+  }
+
   /** Not shared. */
   freshMs(): number {
     this.refresh();
     return this.cachedMs;
   }
 
-  nowMs(): number {
-    if (this.left > 0) this.left--;
-    else this.refresh();
-    return this.cachedMs;
-  }
-
-  /** As a tick of the near cache. */
+  /** As a tick of the near cache; `lastMs` is the same in milliseconds. */
   nowTick(): number {
     if (this.left > 0) this.left--;
     else this.refresh();

@@ -102,14 +102,14 @@ export class ThreadCache {
     const { near } = this;
     const place = this.hasNear ? near.hit(wallet) : -1;
     if (place >= 0) {
-      if (near.outlasts(place, nowTick) || near.expiresAtMs(place) > this.hitClock.nowMs()) {
+      if (near.outlasts(place, nowTick) || near.expiresAtMs(place) > this.hitClock.lastMs) {
         this.row.count(NEAR_HITS);
         this.hits.touched(near.slotAt(place));
         return near.profileAt(place);
       }
       near.delete(place);
     }
-    const profile = this.readShared(wallet, this.hitClock.nowMs());
+    const profile = this.readShared(wallet, this.hitClock.lastMs);
     if (profile !== undefined) this.row.count(COUNTER.sharedHits);
     return profile;
   }
