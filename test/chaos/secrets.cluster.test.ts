@@ -53,14 +53,11 @@ describe('secrets', () => {
   test('what the command prints, however it was given the address', async () => {
     const commands = [['stats'], ['stats', '--json'], ['get', 'nobody'], ['invalidate', 'w', '--json'], ['demo', '--wallets', 'x']];
     const addresses = [url(PASSWORD), url(WRONG), `redis://:${ENCODED}@127.0.0.1:1`, `redis://user:${WRONG}@h:p`, `redis://h:1?password=${WRONG}&bogus=1`];
-    const ran = await Promise.all(addresses.flatMap((address, i) => [
-      run([...commands[i], '--l2', address], folder),
-      run(commands[(i + 1) % commands.length], folder, { env: { PROFILECACHE_L2: address, DEBUG: '' } }),
-    ]));
+    // Two of them by the environment.
+    const ran = await Promise.all(addresses.map((address, i) => (i % 2 === 0 ? run([...commands[i], '--l2', address], folder) : run(commands[i], folder, { env: { PROFILECACHE_L2: address } }))));
     for (const { stdout, stderr } of ran) expectNoSecretIn(stdout + stderr, 'the output');
-    // It did do something: at least the two with the right password were let in.
-    expect(ran.filter(({ code }) => code === 0).length).toBeGreaterThan(0);
-    expect(ran.filter(({ code }) => code !== 0).length).toBeGreaterThan(4);
+    // The one with the right password was let in.
+    expect(ran.map(({ code }) => code === 0)).toEqual([true, false, false, false, false]);
   });
 
   test('errors of options and of open', async () => {
@@ -97,7 +94,7 @@ describe('secrets', () => {
     expect(allOf(await cache.getProfile('w'))).toContain(PROFILE_MARK);
     expect(said.length).toBeGreaterThan(6);
     expectNoSecretIn(said.join('\n'), 'what the cache said');
-    expectNoSecretIn(readFileSync(join(server.folder, 'redis.log'), 'utf8'), 'the log of Redis');
+    expectNoSecretIn(readFileSync(join(server.folder, String(PORT), 'redis.log'), 'utf8'), 'the log of Redis');
     expectNoSecretIn(readFileSync(`/proc/${server.pid}/cmdline`, 'utf8'), 'the command line of the server');
   });
 });
