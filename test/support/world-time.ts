@@ -14,6 +14,7 @@ const STEP_MS = 0.01;
 const real = { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate, now: performance.now, random: Math.random };
 
 /** All promise callbacks have run, and rejections that nobody has caught were told of. */
+export const afterMicrotasks = (run: () => void): void => void real.setImmediate(run);
 export const settled = (): Promise<void> => new Promise((resolve) => void real.setImmediate(resolve));
 
 export class VirtualTime {

@@ -29,7 +29,7 @@ import { ProfileCache } from '../../src/profile-cache.ts';
 import type { L2Client } from '../../src/workers-pool/l2-client.ts';
 import type { Order } from './world-order.ts';
 import { WorldClient, WorldL2, WorldSource, type Fate, type MessageFate } from './world-l2.ts';
-import { settled, VirtualTime } from './world-time.ts';
+import { afterMicrotasks, settled, VirtualTime } from './world-time.ts';
 
 /** A profile of the world: the number of the write that made it. */
 export interface Numbered extends Record<string, unknown> {
@@ -244,21 +244,36 @@ export class World {
   }
 
   /** Steps until `done`; false when that takes more than any run needs. */
-  async run(done: () => boolean): Promise<boolean> {
-    await settled();
-    while (!done()) {
-      if (this.steps >= MAX_STEPS) return false;
-      await this.step();
-    }
-    return true;
+  run(done: () => boolean): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      // Turn by turn of the event loop, without promises of our own at each of some eighty steps.
+      const turn = (): void => {
+        try {
+          if (done()) resolve(true);
+          else if (this.steps >= MAX_STEPS) resolve(false);
+          else {
+            this.begin();
+            afterMicrotasks(turn);
+          }
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      afterMicrotasks(turn);
+    });
   }
 
   async step(): Promise<void> {
+    this.begin();
+    await settled();
+  }
+
+  private begin(): void {
     this.steps++;
     this.time.step();
     this.offerClock();
-    await this.order.next();
-    await settled();
+    // Its end is that of the step, which `settled` waits for.
+    void this.order.next();
   }
 
   /** No request, message or loader is under way, no write waits, and L2 is not taken for dead. */
