@@ -17,12 +17,20 @@ if (missing !== undefined) {
 const resultText = ({ fault, exhaustive }: Checked) => fault ?? (exhaustive ? '0 errors, exhaustive' : '0 errors, NOT completed');
 
 console.log(environmentText());
+const startedMs = performance.now();
 let wrong = 0;
 for (const [title, variants] of [['Correct: no error', CORRECT], ['Changed, and harmless: no error', HARMLESS], ['Mutants: must fail', MUTANTS]] as const) {
   const rows: string[][] = [];
   const check = (variant: Variant) => {
-    const checked = checkModel(variant);
-    const unexpected = surprise(variant, checked);
+    let checked: Checked = { states: NaN, depth: NaN, fault: undefined, assertion: '', exhaustive: false, seconds: NaN };
+    let unexpected: string | undefined;
+    try {
+      checked = checkModel(variant);
+      unexpected = surprise(variant, checked);
+    } catch (error) {
+      // One that gives no result does not take those of the others with it.
+      unexpected = String(error);
+    }
     if (unexpected !== undefined) wrong++;
     rows.push([
       `${variant.model}: ${variant.name}`, checked.states.toLocaleString('en'), String(checked.depth), unexpected === undefined ? resultText(checked) : `WRONG: ${unexpected}`,
@@ -34,5 +42,6 @@ for (const [title, variants] of [['Correct: no error', CORRECT], ['Changed, and 
   process.stderr.write('\n');
   if (rows.length > 0) console.log(`\n**${title}**\n\n${tableText(['variant', 'states', 'depth', 'result', 'seconds', 'why'], rows)}`);
 }
+console.log(`\n${((performance.now() - startedMs) / 60_000).toFixed(1)} minutes.`);
 console.log(wrong === 0 ? '\nEvery result is the expected one.' : `\n${wrong} results are not the expected ones.`);
 process.exitCode = wrong === 0 ? 0 : 1;

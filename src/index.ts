@@ -4,7 +4,7 @@
 export { ProfileCache } from './profile-cache.ts';
 export type {
   BulkLoadedOf, CacheEvents, LoadedOf, LoadManyOptions, LoadOptions, ProfileChange, ReadOptions, UpdateCounts, WriteOptions,
-} from './profile-cache.ts';
+} from './cache-api.ts';
 export type { LoadCallOptions, ProfileCacheOptions, L2OptionsInput } from './options.ts';
 export type { StaleServed } from './load/loading.ts';
 export type { CacheHandle } from './handle.ts';

@@ -1,75 +1,24 @@
 /**
  * The public verbs. They check what callers pass, count what callers see, and delegate; there is no algorithm here.
  */
-import { EventEmitter, on } from 'node:events';
-import { ProfileCacheError, UpdateRefusedError } from './errors.ts';
+import { EventEmitter } from 'node:events';
+import type { BulkLoadedOf, CacheEvents, LoadedOf, LoadManyOptions, LoadOptions, ProfileChange, ReadOptions, UpdateCounts, WriteOptions } from './cache-api.ts';
+import { ProfileCacheError } from './errors.ts';
 import type { CacheHandle } from './handle.ts';
 import type { Backend, CacheHealth } from './load/backend.ts';
 import { Pacer, orAborted } from './load/deferred.ts';
 import { inBucketOrder } from './load/bucket-order.ts';
-import { policyOf, type LoadPolicy } from './load/load-policy.ts';
-import { Loading, type StaleServed } from './load/loading.ts';
+import { PART_ENTRIES, updateMany } from './load/bulk-update.ts';
+import { changesOf } from './load/change-stream.ts';
+import { Lifetimes } from './load/lifetimes.ts';
+import { Loading } from './load/loading.ts';
 import { MissBatch } from './load/miss-batch.ts';
-import type { Change } from './load/owner.ts';
 import type { EntryInfo, ThreadCache } from './load/thread-cache.ts';
 import type { EncodedUpdate, UpdateResult } from './load/write-path.ts';
 import { openAttached, openOwner, type CacheParts } from './open.ts';
-import { parseLoadCall, type LoadCallOptions, type ProfileCacheOptions } from './options.ts';
+import type { ProfileCacheOptions } from './options.ts';
 import { COUNTER } from './stats/metrics.ts';
 import { collectStats, type CacheStats } from './load/stats.ts';
-
-/** A change that was seen: by this process (`local`) or over the update channel (`remote`). */
-export type ProfileChange = Change;
-
-export interface CacheEvents {
-  profileUpdated: [change: ProfileChange];
-  /** The empty wallet stands for all of them (`clear`). */
-  profileInvalidated: [change: ProfileChange];
-  /** Something a person should look at; the cache goes on. */
-  alert: [error: ProfileCacheError];
-  /**
-   * An L2 operation failed: reads that met it count as misses. Or a loader failed, and its callers were given a profile in its grace, or
-   * there were none. Nothing needs to be caught.
-   */
-  error: [error: ProfileCacheError];
-  l2Down: [cause: unknown];
-  l2Up: [];
-  /** getOrLoad gave a caller of this thread an expired profile. */
-  staleServed: [served: StaleServed];
-  /** Update events may have been lost: L1 asks L2 again. */
-  channelGap: [reason: string];
-}
-
-export interface ReadOptions {
-  /** Aborts this caller's waiting (ERR_ABORTED); work shared with others goes on. */
-  signal?: AbortSignal;
-}
-
-export interface WriteOptions {
-  /** Life of the profile in seconds; `l2TtlSeconds` where absent. */
-  ttlSeconds?: number;
-}
-
-/** Beside these: what `load` of the cache's options sets, for this call. */
-export interface LoadOptions extends ReadOptions, WriteOptions, LoadCallOptions {}
-
-export interface LoadManyOptions extends LoadOptions {
-  /** The caller has just looked for these wallets and found none: the first read, and its counting, is left out. */
-  knownMissing?: boolean;
-}
-
-export interface UpdateCounts {
-  /** Entries that L1 holds now. */
-  l1: number;
-  stored: number;
-  queued: number;
-  skipped: number;
-}
-
-const MAX_TTL_SECONDS = 366 * 86_400;
-/** Entries handed on at once: enough that those of a hash-tag bucket travel together. */
-const PART_ENTRIES = 1_000;
-const PARTS_IN_FLIGHT = 2;
 
 /**
  * A two-tier cache of wallet profiles. `P` is the type of a profile: a plain object or class instance of what msgpack carries.
@@ -84,6 +33,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   readonly #backend: Backend;
   readonly #misses: MissBatch;
   readonly #loading: Loading;
+  readonly #life: Lifetimes;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: CacheParts) {
@@ -92,12 +42,13 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     this.handle = parts.handle;
     this.#thread = parts.thread;
     this.#backend = parts.backend;
+    this.#life = new Lifetimes(parts.handle.settings);
     this.#misses = new MissBatch(parts.backend);
     this.#loading = new Loading({
       backend: parts.backend,
       thread: parts.thread,
       read: (wallet) => this.#read(wallet),
-      ttlMs: (ttlSeconds) => this.#ttlMs(ttlSeconds),
+      ttlMs: (ttlSeconds) => this.#life.ttlMs(ttlSeconds),
       onStale: (served) => this.emit('staleServed', served),
       onUnheard: (error) => this.#emitError(ProfileCacheError.from(error, 'ERR_LOADER')),
     });
@@ -189,38 +140,11 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
    */
   async updateProfiles(entries: Iterable<readonly [string, P]>, options?: WriteOptions): Promise<UpdateCounts> {
     this.#mustBeOpen();
-    this.#ttlMs(options?.ttlSeconds);
-    const counts: UpdateCounts = { l1: 0, stored: 0, queued: 0, skipped: 0 };
-    const refused: { at: number; wallet: unknown; error: ProfileCacheError }[] = [];
-    const inFlight = new Set<Promise<void>>();
-    const send = (part: EncodedUpdate[]) => {
-      const sending = this.#backend.update(part).then((results) => {
-        for (const { l1, l2 } of results) {
-          if (l1) counts.l1++;
-          counts[l2]++;
-        }
-      }).finally(() => inFlight.delete(sending));
-      inFlight.add(sending);
-    };
-    const pacer = new Pacer();
-    let part: EncodedUpdate[] = [];
-    for (const [at, entry] of inBucketOrder(entries, this.handle.settings.buckets)) {
-      try {
-        part.push(this.#encode(entry?.[0], entry?.[1], options?.ttlSeconds));
-      } catch (error) {
-        refused.push({ at, wallet: entry?.[0], error: ProfileCacheError.from(error, 'ERR_PROFILE') });
-      }
-      if (part.length === PART_ENTRIES) {
-        send(part);
-        part = [];
-        while (inFlight.size >= PARTS_IN_FLIGHT) await Promise.race(inFlight);
-      }
-      if (pacer.due) await pacer.pause();
-    }
-    if (part.length > 0) send(part);
-    await Promise.all(inFlight);
-    if (refused.length > 0) throw new UpdateRefusedError(refused.sort((a, b) => a.at - b.at).map(({ wallet, error }) => ({ wallet, error })), counts);
-    return counts;
+    this.#life.ttlMs(options?.ttlSeconds);
+    return updateMany(inBucketOrder(entries, this.handle.settings.buckets), {
+      encode: (wallet, profile) => this.#encode(wallet, profile, options?.ttlSeconds),
+      send: (part) => this.#backend.update(part),
+    });
   }
 
   /**
@@ -234,10 +158,10 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     this.#mustBeOpen();
     const cached = this.#thread.get(wallet);
     if (cached !== undefined) {
-      if (this.#isEager(options)) this.#loading.ahead(wallet, loader, this.#policy(options));
+      if (this.#life.isEager(options)) this.#loading.ahead(wallet, loader, this.#life.policy(options));
       return cached as P;
     }
-    const policy = this.#policy(options);
+    const policy = this.#life.policy(options);
     return orAborted(() => this.#loading.one(wallet, loader, policy), options?.signal) as Promise<P>;
   }
 
@@ -248,12 +172,12 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   async getOrLoadMany(wallets: Iterable<string>, loadMissing: (missing: string[]) => BulkLoadedOf<P> | Promise<BulkLoadedOf<P>>, options?: LoadManyOptions): Promise<Map<string, P>> {
     this.#mustBeOpen();
     const asked = this.#unique(wallets);
-    const policy = this.#policy(options);
+    const policy = this.#life.policy(options);
     const work = async () => {
       const stale = this.#loading.revalidate(asked, loadMissing, policy);
       const unknown = stale.size === 0 ? asked : asked.filter((wallet) => !stale.has(wallet));
       const found = options?.knownMissing === true ? new Map<string, object>() : await this.#readMany(unknown);
-      if (this.#isEager(options)) this.#loading.aheadMany(found.keys(), loadMissing, policy);
+      if (this.#life.isEager(options)) this.#loading.aheadMany(found.keys(), loadMissing, policy);
       const missing = unknown.filter((wallet) => !found.has(wallet));
       if (missing.length === 0 && stale.size === 0) return found;
       const loaded = missing.length === 0 ? undefined : await this.#loading.many(missing, loadMissing, policy);
@@ -297,27 +221,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
    * Holds the process meanwhile.
    */
   async *updates(options?: ReadOptions): AsyncGenerator<ProfileChange & { type: 'updated' | 'invalidated' }, void, void> {
-    const merged = new EventEmitter();
-    const updated = (change: ProfileChange) => merged.emit('change', { ...change, type: 'updated' });
-    const invalidated = (change: ProfileChange) => merged.emit('change', { ...change, type: 'invalidated' });
-    this.on('profileUpdated', updated);
-    this.on('profileInvalidated', invalidated);
-    const closed = new AbortController();
-    const close = () => closed.abort();
-    this.#parts.events.once('closed', close);
-    const hold = setInterval(() => {}, 2 ** 30);
-    const signal = options?.signal === undefined ? closed.signal : AbortSignal.any([closed.signal, options.signal]);
-    try {
-      for await (const [change] of on(merged, 'change', { signal })) yield change as ProfileChange & { type: 'updated' | 'invalidated' };
-    } catch (error) {
-      // The end of the loop, not an error of it.
-      if (!signal.aborted) throw error;
-    } finally {
-      clearInterval(hold);
-      this.off('profileUpdated', updated);
-      this.off('profileInvalidated', invalidated);
-      this.#parts.events.off('closed', close);
-    }
+    yield* changesOf<ProfileChange>(this, this.#parts.events, options?.signal);
   }
 
   /** Drains writes, then frees everything; idempotent. Afterwards every other verb fails with ERR_CLOSED. */
@@ -390,28 +294,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     this.#thread.check(wallet);
     const { bytes, schemaId } = this.#thread.codec.encode(profile);
     // The codec's bytes are good until its next encode: this copy lives until L2 has it.
-    return { wallet, raw: new Uint8Array(bytes), schemaId, ttlMs: this.#ttlMs(ttlSeconds) };
-  }
-
-  #ttlMs(ttlSeconds: number | undefined): number {
-    const { l2TtlSeconds, l2TtlJitter } = this.handle.settings;
-    // What a caller asks for in so many words is not jittered.
-    if (ttlSeconds === undefined) return l2TtlSeconds * 1000 * (1 - Math.random() * l2TtlJitter);
-    if (typeof ttlSeconds !== 'number' || !(ttlSeconds > 0) || ttlSeconds > MAX_TTL_SECONDS) {
-      throw new ProfileCacheError('ERR_OPTION', `ttlSeconds: is a number above 0 and at most ${MAX_TTL_SECONDS}, not ${String(ttlSeconds)}`, { option: 'ttlSeconds' });
-    }
-    return Math.max(1, ttlSeconds * 1000);
-  }
-
-  #isEager(options: LoadOptions | undefined): boolean {
-    return (options?.eagerRefreshThreshold ?? this.handle.settings.load.eagerRefreshThreshold) !== undefined;
-  }
-
-  #policy(options: LoadOptions | undefined): LoadPolicy {
-    const { load } = this.handle.settings;
-    if (options === undefined) return policyOf(load, undefined);
-    this.#ttlMs(options.ttlSeconds);
-    return policyOf(parseLoadCall(options, load), options.ttlSeconds);
+    return { wallet, raw: new Uint8Array(bytes), schemaId, ttlMs: this.#life.ttlMs(ttlSeconds) };
   }
 
   #unique(wallets: Iterable<string>): string[] {
@@ -427,10 +310,6 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     if (this.#closing !== undefined) throw new ProfileCacheError('ERR_CLOSED', 'this cache is closed; open a new one');
   }
 }
-
-/** `undefined` and `null`: there is no such profile. */
-export type LoadedOf<P> = P | undefined | null;
-export type BulkLoadedOf<P> = ReadonlyMap<string, P> | Iterable<readonly [string, P]>;
 
 function inOrder(asked: readonly string[], profileOf: (wallet: string) => object | undefined): Map<string, object> {
   const ordered = new Map<string, object>();

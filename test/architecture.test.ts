@@ -12,7 +12,7 @@ const LAYERS: string[][] = [
   ['src/index.ts'],
   ['src/profiler'],
   ['src/profile-cache.ts'],
-  ['src/open.ts'],
+  ['src/open.ts', 'src/cache-api.ts'],
   ['src/load'],
   ['src/handle.ts'],
   ['src/workers-pool', 'src/channel'],

@@ -8,8 +8,11 @@ import type { Fault, Variant } from './model-variants.ts';
 
 const models = new URL('../../native-notes/model/', import.meta.url);
 const MAX_MEMORY_MB = 1_800;
-/** The checker ends by itself, with what it has; should it not, it is stopped. */
-const MAX_MINUTES = 2;
+/**
+ * The checker ends by itself, with what it has; should it not, it is stopped. By the clock on the wall: a variant takes two minutes at the most
+ * on a core of its own, and ten times that where other work has both cores (seen: the search for an error was stopped at a load of 30).
+ */
+const MAX_MINUTES = 20;
 
 export interface Checked {
   readonly states: number;

@@ -1,7 +1,8 @@
 /**
  * A cache with a profiler behind it: never a miss. What is cached is answered; what is not is profiled once for everybody and cached.
  */
-import type { ProfileCache, ReadOptions } from '../profile-cache.ts';
+import type { ReadOptions } from '../cache-api.ts';
+import type { ProfileCache } from '../profile-cache.ts';
 import { ProfileCacheError } from '../errors.ts';
 
 /** What makes a profile: `WalletProfiler`, `ProfilerPool`, or anything with the same verb. */
