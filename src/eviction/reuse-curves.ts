@@ -68,6 +68,8 @@ const WALK_A_REQUEST = 1;
 
 /** First age of each bin. */
 const START = Float64Array.from({ length: BINS + 1 }, (_, bin) => (bin < 8 ? bin : 2 ** ((bin >> 2) + 1) + (bin & 3) * 2 ** ((bin >> 2) - 1)));
+/** Ages in each bin. */
+const WIDTH = Float64Array.from({ length: BINS }, (_, bin) => START[bin + 1] - START[bin]);
 
 /** 0 to 7 are bins of their own; from there four bins an octave. */
 function binOf(age: number): number {
@@ -118,7 +120,7 @@ export class ReuseCurves {
   private walked = 0;
   private readonly pooled = new Float64Array(BINS);
   private readonly chances = new Float64Array(BINS);
-  /** Stack of `draw`: stretches of bins, each better than what comes after it. */
+  /** Stack of `rank`: stretches of bins, each better than what comes after it. */
   private readonly stretch = { hits: new Float64Array(BINS), requests: new Float64Array(BINS), survive: new Float64Array(BINS) };
 
   /** @param trust For each class: by how much more than others its entries are used again, as far as anything is known before the first request. */
@@ -253,40 +255,47 @@ export class ReuseCurves {
 
   /** Draws the curve of one class, and lets its observations fade. */
   private draw(entryClass: number, fading: number): void {
-    const { hits, begun, ranks, chances, pooled } = this;
-    const observed = entryClass * STRIDE;
-    const trust = this.trust[entryClass];
+    const { hits, begun, chances, pooled } = this;
+    const trusted = CLASS_WEIGHT * this.trust[entryClass];
     let carriedHits = 0;
     let carriedExpected = 0;
     let reached = 0;
-    for (let bin = 0; bin < BINS; bin++) {
-      reached += begun[observed + bin];
-      const used = hits[observed + bin];
+    for (let bin = 0, at = entryClass * STRIDE; bin < BINS; bin++, at++) {
+      const common = pooled[bin];
+      const used = hits[at];
+      reached += begun[at];
       carriedHits = carriedHits * CARRY + used;
-      carriedExpected = carriedExpected * CARRY + reached * pooled[bin];
-      const prior = (pooled[bin] * (carriedHits + CLASS_WEIGHT * trust)) / (carriedExpected + CLASS_WEIGHT);
+      carriedExpected = carriedExpected * CARRY + reached * common;
+      const prior = (common * (carriedHits + trusted)) / (carriedExpected + CLASS_WEIGHT);
       chances[bin] = Math.min(1, (used + PRIOR_WEIGHT * Math.min(1, prior)) / (reached + PRIOR_WEIGHT));
-      hits[observed + bin] = used * fading;
-      begun[observed + bin] *= fading;
+      if (fading === 1) continue;
+      hits[at] = used * fading;
+      begun[at] *= fading;
     }
-    begun[observed + BINS] *= fading;
+    if (fading !== 1) begun[entryClass * STRIDE + BINS] *= fading;
     if (entryClass === NEW) this.believeLately(fading);
-    // From old to young: a stretch goes on as long as what follows it is better than it is.
-    const stack = this.stretch;
+    this.rank(entryClass * STRIDE);
+  }
+
+  /** From old to young: a stretch of bins goes on as long as what follows it is better than it is. */
+  private rank(first: number): void {
+    const { chances, ranks } = this;
+    const { hits, requests, survive } = this.stretch;
     let depth = 0;
     for (let bin = BINS - 1; bin >= 0; bin--) {
-      let survive = 1 - chances[bin];
-      let expectedHits = chances[bin];
-      let requests = (START[bin + 1] - START[bin]) * (1 - chances[bin] / 2);
-      for (; depth > 0 && stack.hits[depth - 1] * requests > expectedHits * stack.requests[depth - 1]; depth--) {
-        expectedHits += survive * stack.hits[depth - 1];
-        requests += survive * stack.requests[depth - 1];
-        survive *= stack.survive[depth - 1];
+      const chance = chances[bin];
+      let itsSurvive = 1 - chance;
+      let itsHits = chance;
+      let itsRequests = WIDTH[bin] * (1 - chance / 2);
+      for (; depth > 0 && hits[depth - 1] * itsRequests > itsHits * requests[depth - 1]; depth--) {
+        itsHits += itsSurvive * hits[depth - 1];
+        itsRequests += itsSurvive * requests[depth - 1];
+        itsSurvive *= survive[depth - 1];
       }
-      stack.hits[depth] = expectedHits;
-      stack.requests[depth] = requests;
-      stack.survive[depth++] = survive;
-      ranks[observed + bin] = rankOf(expectedHits / requests);
+      hits[depth] = itsHits;
+      requests[depth] = itsRequests;
+      survive[depth++] = itsSurvive;
+      ranks[first + bin] = rankOf(itsHits / itsRequests);
     }
   }
 
