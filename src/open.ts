@@ -44,17 +44,17 @@ const EVENT_NAMES = ['updated', 'invalidated', 'l2Up', 'l2Down', 'channelGap', '
 export async function openOwner(input: ProfileCacheOptions | undefined): Promise<CacheParts> {
   const options = parseOptions(input);
   const publisher = randomUUID();
-  const client = options.l2.kind === 'none' ? undefined : await L2Client.open(options);
+  const region = createRegion(options.l1.maxProfiles, options.l1.maxBytes);
+  const client = options.l2.kind === 'none' ? undefined : await L2Client.open(options, {}, [region.hashKey0, region.hashKey1]);
   try {
-    return await wireOwner(options, publisher, client);
+    return await wireOwner(options, publisher, region, client);
   } catch (error) {
     await client?.close();
     throw error;
   }
 }
 
-async function wireOwner(options: ResolvedOptions, publisher: string, client: L2Client | undefined): Promise<CacheParts> {
-  const region = createRegion(options.l1.maxProfiles, options.l1.maxBytes);
+async function wireOwner(options: ResolvedOptions, publisher: string, region: Region, client: L2Client | undefined): Promise<CacheParts> {
   const writer = new L1Writer(region, POLICIES[options.l1.eviction]);
   const row = ThreadRow.claim(region);
   const tables = new StructureTables({ learn: options.codec.format === 'structured' });

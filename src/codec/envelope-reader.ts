@@ -17,6 +17,8 @@ export class EnvelopeReader {
   raw: Uint8Array = new Uint8Array(0);
   rawStart = 0;
   rawBytes = 0;
+  /** The wallet's bytes are `bytes[keyStart..keyStart + keyBytes)` of what was opened. */
+  keyStart = 0;
   keyBytes = 0;
   readonly #maxRawBytes: number;
   #view = new DataView(this.raw.buffer);
@@ -43,6 +45,7 @@ export class EnvelopeReader {
     view.setUint32(at + ENVELOPE.crcOffset, crc, true);
     if (!intact) return false;
     const keyStart = start + ENVELOPE.headerBytes;
+    this.keyStart = keyStart;
     this.keyBytes = view.getUint16(at + ENVELOPE.keyBytesOffset, true);
     const keyEnd = keyStart + this.keyBytes;
     if (!isWallet(bytes, keyStart, keyEnd, wallet)) return false;

@@ -15,51 +15,39 @@ export interface RecordMeta {
   createdAtMs: number;
 }
 
-/** Below this the bytes are copied sooner than a view is made. */
-const MIN_WORD_COPY_BYTES = 128;
 const WORD = 2 ** 32;
 // A power in an expression is worked out at every use.
-const SCHEMA_UNIT = 2 ** SLOT_BITS;
+export const SCHEMA_UNIT = 2 ** SLOT_BITS;
 const KEY_BYTES_UNIT = 2 ** VERSION_HIGH_BITS;
 const SLOT_MASK = 2 ** SLOT_BITS - 1;
-const VERSION_HIGH_MASK = 2 ** VERSION_HIGH_BITS - 1;
+export const VERSION_HIGH_MASK = 2 ** VERSION_HIGH_BITS - 1;
 const MAX_TIME_MS = 2 ** 48 - 1;
 
 /** Whole milliseconds that fit; what is no number counts as 0, so it has expired. */
 const wholeMs = (ms: number) => (ms > 0 ? Math.floor(Math.min(ms, MAX_TIME_MS)) : 0);
 
-/** @param schemaNumber of `meta.schemaId` in this region (schema-ids.ts). */
-export function writeRecord(region: Region, at: number, slot: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, schemaNumber: number): void {
-  const { u32 } = region;
-  const word = at / 4;
-  const expiresAtMs = wholeMs(meta.expiresAtMs);
-  const createdAtMs = wholeMs(meta.createdAtMs);
+/** All of a header but its first word. */
+export function writeHead(u32: Uint32Array, word: number, keyBytes: number, payloadBytes: number, version: number, expiresMs: number, createdMs: number): void {
+  const expiresAtMs = wholeMs(expiresMs);
+  const createdAtMs = wholeMs(createdMs);
   // A typed array keeps the low 32 bits of what it is given.
-  u32[word + RECORD.slotAndSchema] = slot + schemaNumber * SCHEMA_UNIT;
-  u32[word + RECORD.payloadBytes] = payload.length;
-  u32[word + RECORD.versionLow] = meta.version;
-  u32[word + RECORD.versionHighAndKeyBytes] = Math.floor(meta.version / WORD) + key.length * KEY_BYTES_UNIT;
+  u32[word + RECORD.payloadBytes] = payloadBytes;
+  u32[word + RECORD.versionLow] = version;
+  u32[word + RECORD.versionHighAndKeyBytes] = Math.floor(version / WORD) + keyBytes * KEY_BYTES_UNIT;
   u32[word + RECORD.expiresLow] = expiresAtMs;
   u32[word + RECORD.createdLow] = createdAtMs;
   u32[word + RECORD.timesHigh] = Math.floor(expiresAtMs / WORD) + Math.floor(createdAtMs / WORD) * 65_536;
+}
+
+/** @param schemaNumber of `meta.schemaId` in this region (schema-ids.ts). */
+export function writeRecord(region: Region, at: number, slot: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, schemaNumber: number): void {
+  const { u32 } = region;
+  u32[at / 4 + RECORD.slotAndSchema] = slot + schemaNumber * SCHEMA_UNIT;
+  writeHead(u32, at / 4, key.length, payload.length, meta.version, meta.expiresAtMs, meta.createdAtMs);
   const keyAt = at + RECORD.headerBytes;
   // By words, the last one perhaps too long: the payload comes over it, and a record is whole words.
   for (let i = 0, keyWords = (key.length + 3) >>> 2; i < keyWords; i++) u32[keyAt / 4 + i] = key.words[i];
-  copyPayload(region, payload, keyAt + key.length);
-}
-
-/** Between shared buffers V8 copies byte by byte unless both sides agree modulo 8; records agree modulo 4 at the best. */
-function copyPayload({ u8, u32 }: Region, payload: Uint8Array, at: number): void {
-  const { byteOffset, length } = payload;
-  if (((byteOffset ^ at) & 7) !== 4 || (at & 3) !== 0 || length < MIN_WORD_COPY_BYTES || !(payload.buffer instanceof SharedArrayBuffer)) {
-    u8.set(payload, at);
-    return;
-  }
-  const words = length >>> 2;
-  const from = new Uint32Array(payload.buffer, byteOffset, words);
-  const to = at >>> 2;
-  for (let i = 0; i < words; i++) u32[to + i] = from[i];
-  for (let i = words << 2; i < length; i++) u8[at + i] = payload[i];
+  region.u8.set(payload, keyAt + key.length);
 }
 
 /** Where a slot's record is, by the offset that stands in the slot and is not 0. */

@@ -1,7 +1,8 @@
 /** A wallet as bytes and hash. One instance a thread, filled anew for each operation: no allocation on a read. */
 import { ProfileCacheError } from '../errors.ts';
 import { hashWords } from './hash.ts';
-import { MAX_KEY_BYTES } from './layout.ts';
+import { MAX_KEY_BYTES, RECORD } from './layout.ts';
+import { imageHash, imageKeyBytes, type RecordImage } from './record-image.ts';
 
 const utf8Write = Buffer.prototype.utf8Write;
 const BASE58_ADDRESS = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
@@ -24,6 +25,16 @@ export class WalletKey {
     this.words = new Int32Array(MAX_KEY_BYTES / 4 + 1);
     this.bytes = new Uint8Array(this.words.buffer);
     this.buffer = Buffer.from(this.words.buffer);
+  }
+
+  /** The key of a record that an I/O worker has laid out, hashed there. */
+  take(image: RecordImage): this {
+    const { words } = image;
+    const from = image.at + RECORD.words;
+    this.length = imageKeyBytes(image);
+    this.hash = imageHash(image);
+    for (let i = 0, count = (this.length + 3) >>> 2; i < count; i++) this.words[i] = words[from + i];
+    return this;
   }
 
   /** `wallet` has been checked by `checkWallet`. */

@@ -13,9 +13,11 @@ import { Arena } from './arena.ts';
 import { clearCells, insertCell, probe, removeCell } from './index-cells.ts';
 import { HEADER, SLOT, SUSPECT, recordBytes } from './layout.ts';
 import { copyRecord, offsetOfRecord, recordExpiresAtMs, recordHasKey, recordOfSlot, recordSize, recordVersion, recordWallet, writeRecord, type RecordCopy, type RecordMeta } from './record.ts';
+import { imagePayloadBytes, imageVersion, writeImage, type RecordImage } from './record-image.ts';
 import type { Region } from './region.ts';
 import { SchemaNumbers } from './schema-ids.ts';
 import { beginChange, endChange } from './seqlock.ts';
+import { SlotChain } from './slot-chain.ts';
 import { RingDrain } from './thread-row.ts';
 import type { WalletKey } from './wallet-key.ts';
 
@@ -36,11 +38,13 @@ export class L1Writer {
   private readonly region: Region;
   private readonly rings: RingDrain;
   private readonly schemas: SchemaNumbers;
-  /** Empty slots are a chain through their own hash words, last emptied first; behind it stand those that were never used. */
-  private firstFree = -1;
-  private neverUsed = 0;
-  private used = 0;
+  private readonly slots: SlotChain;
   private sweepHand = 0;
+  /** Of the put under way, between `prepare` and `finish`. */
+  private slot = -1;
+  private isNew = false;
+  private at = 0;
+  private schemaNumber = 0;
   private key!: WalletKey;
 
   constructor(region: Region, makePolicy: PolicyFactory) {
@@ -49,10 +53,11 @@ export class L1Writer {
     this.policy = makePolicy(region.slotCount, { words: region.u32, first: this.words(0) + SLOT.hash, step: SLOT.words });
     this.rings = new RingDrain(region);
     this.schemas = new SchemaNumbers(region);
+    this.slots = new SlotChain(region);
   }
 
   get size(): number {
-    return this.used;
+    return this.slots.used;
   }
 
   /** The slot that holds `key`, expired or not; -1 when none does. */
@@ -66,32 +71,21 @@ export class L1Writer {
   }
 
   put(key: WalletKey, payload: Uint8Array, meta: RecordMeta): PutResult {
-    let slot = this.find(key);
-    if (slot >= 0 && this.versionOf(slot) >= meta.version) return 'older';
     const bytes = recordBytes(key.length, payload.length);
-    const schemaNumber = this.schemas.of(meta.schemaId);
-    if (bytes > this.arena.maxRecordBytes || bytes > this.arena.usableBytes || schemaNumber < 0) {
-      if (slot >= 0) this.removeSlot(slot);
-      return 'too-large';
-    }
-    this.drainHits();
-    if (slot >= 0) {
-      this.policy.touched(slot);
-      // Its old bytes may be what makes room: an update needs only the difference.
-      if (this.arena.liveBytes - this.bytesOf(slot) + bytes > this.arena.usableBytes) slot = this.makeRoom(bytes, slot);
-    } else {
-      slot = this.makeRoom(bytes, slot);
-    }
-    let at = this.arena.allocate(bytes);
-    while (at < 0) {
-      const evictedBytes = this.evictOne();
-      if (evictedBytes === 0) return 'too-large';
-      // The entry itself may have been the victim.
-      slot = this.find(key);
-      at = this.arena.allocate(bytes, evictedBytes);
-    }
-    if (slot >= 0) this.replace(slot, at, key, payload, meta, schemaNumber);
-    else this.insert(at, key, payload, meta, schemaNumber);
+    const problem = this.prepare(key, bytes, meta.schemaId, meta.version);
+    if (problem !== undefined) return problem;
+    writeRecord(this.region, this.at, this.slot, key, payload, meta, this.schemaNumber);
+    this.finish(key, bytes);
+    return 'stored';
+  }
+
+  /** A record that an I/O worker has laid out; `key` is its key. */
+  putImage(key: WalletKey, image: RecordImage, schemaId: number): PutResult {
+    const bytes = recordBytes(key.length, imagePayloadBytes(image));
+    const problem = this.prepare(key, bytes, schemaId, imageVersion(image));
+    if (problem !== undefined) return problem;
+    writeImage(this.region, this.at, this.slot, image, this.schemaNumber);
+    this.finish(key, bytes);
     return 'stored';
   }
 
@@ -160,9 +154,7 @@ export class L1Writer {
     const { region } = this;
     for (let slot = 0; slot < region.slotCount; slot++) if (this.inUse(slot)) this.emptySlot(slot);
     clearCells(region);
-    this.firstFree = -1;
-    this.neverUsed = 0;
-    this.used = 0;
+    this.slots.reset();
     this.policy.reset();
     this.arena.reset();
     this.publishSize();
@@ -181,15 +173,63 @@ export class L1Writer {
 
   /** The chain of empty slots and the number of those never used, for verification. */
   emptySlots(): { chain: number[]; neverUsed: number } {
-    const chain: number[] = [];
-    for (let slot = this.firstFree; slot >= 0 && chain.length <= this.region.slotCount; slot = this.region.u32[this.words(slot) + SLOT.hash] - 1) chain.push(slot);
-    return { chain, neverUsed: this.region.slotCount - this.neverUsed };
+    return this.slots.empty();
+  }
+
+  /** Step 1: afterwards `slot`, `at` and `schemaNumber` are those of the record to be written. */
+  private prepare(key: WalletKey, bytes: number, schemaId: number, version: number): 'older' | 'too-large' | undefined {
+    let slot = this.find(key);
+    if (slot >= 0 && this.versionOf(slot) >= version) return 'older';
+    this.schemaNumber = this.schemas.of(schemaId);
+    if (bytes > this.arena.maxRecordBytes || bytes > this.arena.usableBytes || this.schemaNumber < 0) {
+      if (slot >= 0) this.removeSlot(slot);
+      return 'too-large';
+    }
+    this.drainHits();
+    if (slot >= 0) {
+      this.policy.touched(slot);
+      // Its old bytes may be what makes room: an update needs only the difference.
+      if (this.arena.liveBytes - this.bytesOf(slot) + bytes > this.arena.usableBytes) slot = this.makeRoom(bytes, slot);
+    } else {
+      slot = this.makeRoom(bytes, slot);
+    }
+    let at = this.arena.allocate(bytes);
+    while (at < 0) {
+      const evictedBytes = this.evictOne();
+      if (evictedBytes === 0) return 'too-large';
+      // The entry itself may have been the victim.
+      slot = this.find(key);
+      at = this.arena.allocate(bytes, evictedBytes);
+    }
+    this.isNew = slot < 0;
+    this.slot = this.isNew ? this.slots.take() : slot;
+    this.at = at;
+    return undefined;
+  }
+
+  /** Steps 3 to 5. */
+  private finish(key: WalletKey, bytes: number): void {
+    const { region, slot, at } = this;
+    if (this.isNew) {
+      region.u32[this.words(slot) + SLOT.hash] = key.hash;
+      this.publish(slot, at);
+      insertCell(region, key.hash, slot);
+      this.policy.inserted(slot, key.hash, bytes);
+    } else {
+      // Allocation may have moved the old record: look where it is now.
+      const oldAt = this.recordAt(slot);
+      const oldBytes = recordSize(region, oldAt);
+      this.publish(slot, at);
+      this.arena.release(oldAt, oldBytes);
+      this.policy.resized?.(slot, bytes);
+    }
+    this.publishSize();
   }
 
   private makeRoom(bytes: number, slot: number): number {
     const { arena } = this;
     let gone = slot < 0;
-    while ((gone && this.used === this.region.slotCount) || arena.liveBytes + bytes - (gone ? 0 : this.bytesOf(slot)) > arena.usableBytes) {
+    while ((gone && this.slots.used === this.region.slotCount) || arena.liveBytes + bytes - (gone ? 0 : this.bytesOf(slot)) > arena.usableBytes) {
       const victim = this.policy.victim();
       if (victim < 0) break;
       if (victim === slot) gone = true;
@@ -209,29 +249,6 @@ export class L1Writer {
     return bytes;
   }
 
-  private insert(at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, schemaNumber: number): void {
-    const { region } = this;
-    const slot = this.takeSlot();
-    writeRecord(region, at, slot, key, payload, meta, schemaNumber);
-    const words = this.words(slot);
-    region.u32[words + SLOT.hash] = key.hash;
-    this.publish(slot, at);
-    insertCell(region, key.hash, slot);
-    this.policy.inserted(slot, key.hash, recordSize(region, at));
-    this.publishSize();
-  }
-
-  private replace(slot: number, at: number, key: WalletKey, payload: Uint8Array, meta: RecordMeta, schemaNumber: number): void {
-    writeRecord(this.region, at, slot, key, payload, meta, schemaNumber);
-    // Allocation may have moved the old record: look where it is now.
-    const oldAt = this.recordAt(slot);
-    const oldBytes = recordSize(this.region, oldAt);
-    this.publish(slot, at);
-    this.arena.release(oldAt, oldBytes);
-    this.policy.resized?.(slot, recordSize(this.region, at));
-    this.publishSize();
-  }
-
   private publish(slot: number, at: number): void {
     const { region } = this;
     const words = this.words(slot);
@@ -249,7 +266,7 @@ export class L1Writer {
     this.emptySlot(slot);
     this.arena.release(at, bytes);
     this.policy.removed(slot);
-    this.giveSlot(slot);
+    this.slots.give(slot);
     this.publishSize();
   }
 
@@ -261,21 +278,6 @@ export class L1Writer {
     Atomics.store(region.u32, words + SLOT.offset, 0);
     endChange(region.i32, words);
     this.onSlotChange(slot);
-  }
-
-  /** Low slots first, so that a cache that is not full stays dense. */
-  private takeSlot(): number {
-    this.used++;
-    const slot = this.firstFree;
-    if (slot < 0) return this.neverUsed++;
-    this.firstFree = this.region.u32[this.words(slot) + SLOT.hash] - 1;
-    return slot;
-  }
-
-  private giveSlot(slot: number): void {
-    this.used--;
-    this.region.u32[this.words(slot) + SLOT.hash] = this.firstFree + 1;
-    this.firstFree = slot;
   }
 
   private drainHits(): void {

@@ -2,10 +2,11 @@
  * The owner's hand on L1: what may enter (the floors decide) and what must go. Everything that writes L1 passes here.
  */
 import type { Clock } from '../clock.ts';
-import type { L1Writer } from '../l1/writer.ts';
+import type { L1Writer, PutResult } from '../l1/writer.ts';
 import type { WalletKey } from '../l1/wallet-key.ts';
 import type { RecordCopy } from '../l1/record.ts';
 import { appendSchema } from '../l1/schema-log.ts';
+import type { RecordImage } from '../l1/record-image.ts';
 import type { Region } from '../l1/region.ts';
 import type { StructureTables } from '../codec/structure-tables.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
@@ -19,11 +20,13 @@ const FIRST_TABLE_ID = 16;
 export interface Incoming {
   wallet: string;
   /** Any memory, shared too: it is copied, never decoded, here. */
-  raw: Uint8Array;
+  readonly raw: Uint8Array;
   schemaId: number;
   version: number;
   createdAtMs: number;
   ttlMs: number;
+  /** Of an I/O worker, for this region: says the same, laid out and hashed. */
+  image?: RecordImage;
 }
 
 /** `refused`: older than what this process knows, or voided by an update or an invalidation that came meanwhile or is on its way to L2. */
@@ -189,14 +192,21 @@ export class L1Owner {
   private put(record: Incoming): 'stored' | 'older' | 'too-large' {
     if (!this.shareTable(record.schemaId)) return 'too-large';
     const before = this.writer.evictions;
-    const nowMs = this.clock.monotonicMs();
-    const meta = { schemaId: record.schemaId, version: record.version, expiresAtMs: nowMs + record.ttlMs, createdAtMs: record.createdAtMs };
-    let result = this.writer.put(this.key.set(record.wallet), record.raw, meta);
+    if (record.image === undefined) this.key.set(record.wallet);
+    else this.key.take(record.image);
+    let result = this.enter(record);
     // What has expired is newer than nothing, unless this has expired too.
-    if (result === 'older' && record.ttlMs > 0 && this.writer.removeExpired(this.writer.find(this.key), nowMs)) result = this.writer.put(this.key, record.raw, meta);
+    if (result === 'older' && record.ttlMs > 0 && this.writer.removeExpired(this.writer.find(this.key), this.clock.monotonicMs())) result = this.enter(record);
     if (this.writer.evictions !== before) this.row.count(COUNTER.evictions, this.writer.evictions - before);
     if (result === 'too-large') this.row.count(COUNTER.tooLargeForL1);
     return result;
+  }
+
+  private enter(record: Incoming): PutResult {
+    const { image, schemaId } = record;
+    if (image !== undefined) return this.writer.putImage(this.key, image, schemaId);
+    const { version, createdAtMs, ttlMs } = record;
+    return this.writer.put(this.key, record.raw, { schemaId, version, expiresAtMs: this.clock.monotonicMs() + ttlMs, createdAtMs });
   }
 
   /** Attached threads decode by the table in the region: it is there before the first record that needs it. */

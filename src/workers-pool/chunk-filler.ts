@@ -2,11 +2,12 @@
 import { EnvelopeReader } from '../codec/envelope-reader.ts';
 import type { Clock } from '../clock.ts';
 import type { ProfileCacheError } from '../errors.ts';
-import { RECORD } from '../l1/layout.ts';
 import type { GetOutcome, L2Store, ReadVisitor } from '../l2/store.ts';
 import { ChunkWriter, type InboxRecord, type InboxView } from './inbox.ts';
 import type { Answer, GetTask, Reply } from './protocol.ts';
 import { ErrorTable } from './typed-error.ts';
+
+const NOTHING = new Uint8Array(0);
 
 export class ChunkFiller implements ReadVisitor {
   readonly #task: GetTask;
@@ -19,7 +20,7 @@ export class ChunkFiller implements ReadVisitor {
   /** What has expired longer ago than the task's grace is of no use to anybody. */
   readonly #deadMs: number;
   /** One for all records: the writer copies it. */
-  readonly #record: InboxRecord = { raw: new Uint8Array(0), schemaId: 0, version: 0, createdAtMs: 0, deadlineMs: 0 };
+  readonly #record: InboxRecord = { key: NOTHING, keyStart: 0, keyBytes: 0, raw: NOTHING, rawStart: 0, rawBytes: 0, schemaId: 0, version: 0, createdAtMs: 0, deadlineMs: 0 };
 
   constructor(task: GetTask, store: L2Store, inbox: InboxView, reader: EnvelopeReader, maxSpillBytes: number, clock: Clock) {
     this.#task = task;
@@ -55,16 +56,20 @@ export class ChunkFiller implements ReadVisitor {
     if (!reader.open(bytes, start, end, this.#task.wallets[i])) return this.#writer.corrupt(i);
     if (reader.tombstone) return this.#writer.miss(i, reader.version);
     const record = this.#record;
-    record.raw = reader.raw.subarray(reader.rawStart, reader.rawStart + reader.rawBytes);
+    record.key = bytes;
+    record.keyStart = reader.keyStart;
+    record.keyBytes = reader.keyBytes;
+    record.raw = reader.raw;
+    record.rawStart = reader.rawStart;
+    record.rawBytes = reader.rawBytes;
     record.schemaId = reader.schemaId;
     record.version = reader.version;
     record.createdAtMs = reader.createdAtMs;
     record.deadlineMs = reader.expiresAtMs === 0 ? Infinity : reader.expiresAtMs + this.#toMonotonicMs;
     // Nobody may serve it, yet nothing older than it may be believed either.
     if (record.deadlineMs <= this.#deadMs) return this.#writer.miss(i, record.version);
-    // Where the payload will lie in the arena: behind header and key.
-    if (this.#writer.hit(i, record, RECORD.headerBytes + reader.keyBytes)) return;
-    const index = this.#spill.add(record.raw);
+    if (this.#writer.hit(i, record)) return;
+    const index = this.#spill.add(record.raw.subarray(record.rawStart, record.rawStart + record.rawBytes));
     if (index === undefined) this.#writer.again(i);
     else this.#writer.spilled(i, record, index);
   }

@@ -1,6 +1,7 @@
 /** Reads many wallets: the jobs of one `fetchMany`, and the visits to what they brought. */
 import { ProfileCacheError } from '../errors.ts';
 import type { Clock } from '../clock.ts';
+import type { RecordImage } from '../l1/record-image.ts';
 import type { Dispatcher, Job } from './dispatcher.ts';
 import { ChunkReader, STATUS } from './inbox.ts';
 import type { InboxView } from './inbox.ts';
@@ -8,16 +9,19 @@ import { Operation, timeoutError } from './operation.ts';
 import type { Reply, Task } from './protocol.ts';
 import type { SlicedWork, Slices } from './slices.ts';
 
+/** Valid only inside the visitor's call: the next record may be the same object. */
 export interface FetchedRecord {
-  wallet: string;
-  /** Encoded, uncompressed. A view of SHARED inbox memory, valid only inside the visitor's call: copy it out. */
-  raw: Uint8Array;
-  schemaId: number;
-  version: number;
+  readonly wallet: string;
+  /** Encoded, uncompressed. May be a view of SHARED inbox memory: copy it out. Made at each use. */
+  readonly raw: Uint8Array;
+  readonly schemaId: number;
+  readonly version: number;
   /** Epoch milliseconds by the store's clock. */
-  createdAtMs: number;
+  readonly createdAtMs: number;
   /** Life that is left now; 0 or less for what has expired and was asked for all the same; Infinity for a foreign record that never expires. */
-  ttlMs: number;
+  readonly ttlMs: number;
+  /** The record as L1 wants it, where a worker has laid it out. */
+  readonly image?: RecordImage;
 }
 
 export interface FetchResult {
@@ -39,6 +43,45 @@ export interface FetchParts {
   /** Told the raw bytes of each finished task, so that the next ones are cut to fit their chunks. */
   onTaskRead(records: number, rawBytes: number): void;
   counts: { corrupt: number; late: number; timeouts: number; spilled: number };
+}
+
+/** The records of one chunk, one after the other, without an object for each. */
+class ChunkRecord implements FetchedRecord {
+  wallet = '';
+  ttlMs = 0;
+  image: RecordImage | undefined;
+  readonly #reader: ChunkReader;
+  readonly #spill: readonly Uint8Array[];
+  readonly #image: { words: Uint32Array; at: number };
+  #i = 0;
+
+  constructor(reader: ChunkReader, words: Uint32Array, spill: readonly Uint8Array[]) {
+    this.#reader = reader;
+    this.#spill = spill;
+    this.#image = { words, at: 0 };
+  }
+
+  at(i: number, wallet: string, ttlMs: number, status: number): this {
+    this.#i = i;
+    this.wallet = wallet;
+    this.ttlMs = ttlMs;
+    this.image = status === STATUS.hit ? this.#image : undefined;
+    if (status === STATUS.hit) this.#image.at = this.#reader.imageAt(i);
+    return this;
+  }
+
+  get raw(): Uint8Array {
+    return this.image === undefined ? this.#spill[this.#reader.where(this.#i)] : this.#reader.raw(this.#i);
+  }
+  get schemaId(): number {
+    return this.#reader.schemaId(this.#i);
+  }
+  get version(): number {
+    return this.#reader.version(this.#i);
+  }
+  get createdAtMs(): number {
+    return this.#reader.createdAtMs(this.#i);
+  }
 }
 
 /** Visits between two looks at the clock, unless they were large. */
@@ -92,7 +135,7 @@ class FetchJob implements Job, SlicedWork {
   readonly #wallets: readonly string[];
   #next = 0;
   #reader: ChunkReader | undefined;
-  #reply: Extract<Reply, { is: 'read' }> | undefined;
+  #record: ChunkRecord | undefined;
   #release: () => void = () => undefined;
   #errors: ProfileCacheError[] = [];
   #again: string[] = [];
@@ -120,7 +163,7 @@ class FetchJob implements Job, SlicedWork {
     const reader = new ChunkReader(parts.inbox, chunk);
     if (reply.is === 'read' && reader.answers(seq, this.#wallets.length)) {
       this.#reader = reader;
-      this.#reply = reply;
+      this.#record = new ChunkRecord(reader, parts.inbox.u32, reply.spill ?? []);
       this.#release = release;
       this.#errors = (reply.errors ?? []).map((wire) => ProfileCacheError.fromWire(wire));
       parts.slices.push(this);
@@ -168,6 +211,7 @@ class FetchJob implements Job, SlicedWork {
   #visitUntil(untilMs: number): boolean {
     const { result, visit, parts, graceMs } = this.#fetch;
     const reader = this.#reader!;
+    const record = this.#record!;
     const wallets = this.#wallets;
     const nowMs = parts.clock.monotonicMs();
     let sinceLook = 0;
@@ -180,16 +224,16 @@ class FetchJob implements Job, SlicedWork {
       switch (status) {
         case STATUS.hit:
         case STATUS.spilled: {
-          const raw = status === STATUS.hit ? reader.raw(i) : this.#reply!.spill![reader.where(i)];
           const ttlMs = reader.deadlineMs(i) - nowMs;
+          const rawBytes = reader.rawBytes(i);
           this.#records++;
-          this.#rawBytes += raw.length;
+          this.#rawBytes += rawBytes;
           if (status === STATUS.spilled) parts.counts.spilled++;
           if (ttlMs <= 0) result.missing.push(wallet);
           else result.found++;
           if (ttlMs <= -graceMs) break;
-          visit({ wallet, raw, schemaId: reader.schemaId(i), version: reader.version(i), createdAtMs: reader.createdAtMs(i), ttlMs });
-          if (++sinceLook < VISITS_PER_LOOK && raw.length < LARGE_VISIT_BYTES) break;
+          visit(record.at(i, wallet, ttlMs, status));
+          if (++sinceLook < VISITS_PER_LOOK && rawBytes < LARGE_VISIT_BYTES) break;
           sinceLook = 0;
           if (performance.now() >= untilMs) return this.#next === wallets.length;
           break;

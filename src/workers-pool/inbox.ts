@@ -13,9 +13,12 @@
  *   entry    0 u32 status   4 u32 schemaId   8 f64 version   16 f64 createdAtMs   24 f64 deadline (monotonic ms)
  *            32 u32 where   36 u32 rawBytes
  *
- *   `where`  HIT: payload, from the start of the chunk.  SPILLED: index in the reply's `spill`.  FAILED: index in its `errors`.
+ *   `where`  HIT: image of the record (l1/record-image.ts), from the start of the chunk.  SPILLED: index in the reply's `spill`.  FAILED: index in its `errors`.
  *   `version` of MISS_FLOOR is that of the tombstone.
  */
+import { RECORD, recordBytes } from '../l1/layout.ts';
+import { ImageWriter, imageKeyBytes, type ImageParts } from '../l1/record-image.ts';
+
 export const HEADER_BYTES = 16;
 export const ENTRY_BYTES = 40;
 
@@ -46,19 +49,19 @@ export interface InboxShape {
   buffer: SharedArrayBuffer;
   chunkBytes: number;
   chunks: number;
+  /** Of the region that the records are for. */
+  hashKeys: HashKeys;
 }
 
-export interface InboxRecord {
-  raw: Uint8Array;
+export type HashKeys = readonly [number, number];
+
+export interface InboxRecord extends ImageParts {
   schemaId: number;
-  version: number;
-  createdAtMs: number;
-  deadlineMs: number;
 }
 
-export function makeInbox(chunks: number, chunkBytes: number): InboxShape {
+export function makeInbox(chunks: number, chunkBytes: number, hashKeys: HashKeys = [0, 0]): InboxShape {
   if (chunkBytes % 8 !== 0 || chunkBytes < HEADER_BYTES + ENTRY_BYTES) throw new RangeError(`chunkBytes ${chunkBytes} holds no entry, or is no multiple of 8`);
-  return { buffer: new SharedArrayBuffer(chunks * chunkBytes), chunkBytes, chunks };
+  return { buffer: new SharedArrayBuffer(chunks * chunkBytes), chunkBytes, chunks, hashKeys };
 }
 
 /** Most wallets that one task may ask for, when half of the chunk is to be left for payloads. */
@@ -70,24 +73,22 @@ export class InboxView {
   readonly u8: Uint8Array;
   readonly u32: Uint32Array;
   readonly f64: Float64Array;
+  readonly images: ImageWriter;
 
   constructor(shape: InboxShape) {
     this.shape = shape;
     this.u8 = new Uint8Array(shape.buffer);
     this.u32 = new Uint32Array(shape.buffer);
     this.f64 = new Float64Array(shape.buffer);
+    this.images = new ImageWriter(...shape.hashKeys);
   }
 }
-
-/** Of this thread. */
-const alignedScratch = new Uint8Array(new ArrayBuffer(8 * 1024));
 
 /** Worker side: fills one chunk. Every entry must be given a status exactly once before `finish`. */
 export class ChunkWriter {
   readonly #view: InboxView;
   readonly #base: number;
   readonly #entries: number;
-  readonly #aligned = alignedScratch;
   #end: number;
 
   constructor(view: InboxView, chunk: number, entries: number) {
@@ -107,24 +108,13 @@ export class ChunkWriter {
     return this.#base + HEADER_BYTES + i * ENTRY_BYTES;
   }
 
-  /**
-   * False when the payload does not fit; the entry is then still without a status. `alignTo` is an offset to be congruent with,
-   * modulo 8: between shared buffers V8 copies words only where both sides agree about that, else byte by byte.
-   */
-  hit(i: number, record: InboxRecord, alignTo = 0): boolean {
-    const { u8, shape } = this.#view;
-    const { raw } = record;
-    const residue = alignTo & 7;
-    const start = this.#end + residue;
-    const end = start + raw.length;
+  /** False when the record does not fit; the entry is then still without a status. */
+  hit(i: number, record: InboxRecord): boolean {
+    const { u8, shape, images } = this.#view;
+    const start = this.#end;
+    const end = start + recordBytes(record.keyBytes, record.rawBytes);
     if (end > shape.chunkBytes) return false;
-    if (raw.length <= this.#aligned.length - 8) {
-      // Private memory first: that copy is fast whatever the alignment.
-      this.#aligned.set(raw, residue);
-      u8.set(this.#aligned.subarray(residue, residue + raw.length), this.#base + start);
-    } else {
-      u8.set(raw, this.#base + start);
-    }
+    images.write(u8, this.#base + start, record);
     this.#end = (end + 7) & ~7;
     this.#fill(i, STATUS.hit, record, start);
     return true;
@@ -142,7 +132,7 @@ export class ChunkWriter {
     f64[(at + ENTRY.createdAtMs) >> 3] = record.createdAtMs;
     f64[(at + ENTRY.deadlineMs) >> 3] = record.deadlineMs;
     u32[(at + ENTRY.where) >> 2] = where;
-    u32[(at + ENTRY.rawBytes) >> 2] = record.raw.length;
+    u32[(at + ENTRY.rawBytes) >> 2] = record.rawBytes;
     u32[(at + ENTRY.status) >> 2] = status;
   }
 
@@ -214,11 +204,18 @@ export class ChunkReader {
   where(i: number): number {
     return this.#view.u32[(this.#at(i) + ENTRY.where) >> 2];
   }
+  /** Of a hit: where its image begins, in words of the inbox. */
+  imageAt(i: number): number {
+    return (this.#base + this.#view.u32[(this.#at(i) + ENTRY.where) >> 2]) >> 2;
+  }
+  rawBytes(i: number): number {
+    return this.#view.u32[(this.#at(i) + ENTRY.rawBytes) >> 2];
+  }
   /** Payload of a hit, as a view of shared memory. */
   raw(i: number): Uint8Array {
-    const at = this.#at(i);
-    const { u32, shape } = this.#view;
-    return new Uint8Array(shape.buffer, this.#base + u32[(at + ENTRY.where) >> 2], u32[(at + ENTRY.rawBytes) >> 2]);
+    const at = this.imageAt(i);
+    const keyBytes = imageKeyBytes({ words: this.#view.u32, at });
+    return new Uint8Array(this.#view.shape.buffer, at * 4 + RECORD.headerBytes + keyBytes, this.rawBytes(i));
   }
 }
 

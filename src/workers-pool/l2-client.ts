@@ -14,7 +14,7 @@ import type { FetchParts, FetchResult, FetchedRecord } from './fetch.ts';
 import { InlineReader } from './inline-reader.ts';
 import { makeStore } from '../l2/make-store.ts';
 import { InboxView, makeInbox, maxEntries } from './inbox.ts';
-import type { InboxShape } from './inbox.ts';
+import type { HashKeys, InboxShape } from './inbox.ts';
 import { LeaseBatch } from './lease-batch.ts';
 import { LIMITS } from './limits.ts';
 import type { L2ClientInternals, Limits } from './limits.ts';
@@ -53,10 +53,13 @@ export class L2Client {
   readonly #kind: StoreHealth['kind'];
   #closing: Promise<void> | undefined;
 
-  /** Starts the threads; every one opens its store. Rejects with ERR_L2_CONNECT, ERR_L2_AUTH, ERR_L2_STORAGE or ERR_WORKER, and leaves nothing running. */
-  static async open(options: ResolvedOptions, internals: L2ClientInternals = {}): Promise<L2Client> {
+  /**
+   * Starts the threads; every one opens its store. `hashKeys` are those of the region that the records are for. Rejects with ERR_L2_CONNECT, ERR_L2_AUTH, ERR_L2_STORAGE or ERR_WORKER,
+   * and leaves nothing running.
+   */
+  static async open(options: ResolvedOptions, internals: L2ClientInternals = {}, hashKeys?: HashKeys): Promise<L2Client> {
     const limits = { ...LIMITS, ...internals.limits };
-    const shape = makeInbox(options.workers * limits.tasksPerThread + limits.spareChunks, limits.chunkBytes);
+    const shape = makeInbox(options.workers * limits.tasksPerThread + limits.spareChunks, limits.chunkBytes, hashKeys);
     const pool = await openPool(options, shape, limits, internals);
     return new L2Client(options, pool, shape, limits, inlineReader(options, internals));
   }

@@ -1,15 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { RECORD } from '../../src/l1/layout.ts';
 import { ChunkLedger, ChunkReader, ChunkWriter, ENTRY_BYTES, HEADER_BYTES, InboxView, STATUS, makeInbox, maxEntries } from '../../src/workers-pool/inbox.ts';
 
-const record = (raw: Uint8Array, over = {}) => ({ raw, schemaId: 7, version: 2 ** 53 - 1, createdAtMs: 1.5, deadlineMs: Infinity, ...over });
+const KEY = Buffer.from('a wallet');
+/** As an envelope has them, behind each other, or apart, as LZ4 leaves them. */
+const record = (raw: Uint8Array, isApart = false, over = {}) => {
+  const together = Buffer.concat([KEY, raw]);
+  const place = isApart ? { key: KEY, keyStart: 0, raw, rawStart: 0 } : { key: together, keyStart: 0, raw: together, rawStart: KEY.length };
+  return { ...place, keyBytes: KEY.length, rawBytes: raw.length, schemaId: 7, version: 2 ** 53 - 1, createdAtMs: 1.5, deadlineMs: Infinity, ...over };
+};
 
 describe('chunk of the inbox', () => {
   test('brings back what was written, whatever the sizes, and never leaves its chunk', () => {
     const chunkBytes = 4096;
     const inbox = new InboxView(makeInbox(3, chunkBytes));
     const outcome = fc.oneof(
-      fc.record({ kind: fc.constant('hit' as const), raw: fc.uint8Array({ maxLength: 900 }), schemaId: fc.nat(), version: fc.nat(), createdAtMs: fc.double({ noNaN: true }), deadlineMs: fc.double({ noNaN: true }) }),
+      fc.record({ kind: fc.constant('hit' as const), bytes: fc.uint8Array({ maxLength: 900 }), isApart: fc.boolean(), schemaId: fc.nat(), version: fc.nat(), createdAtMs: fc.double({ noNaN: true }), deadlineMs: fc.double({ noNaN: true }) }),
       fc.record({ kind: fc.constant('floor' as const), version: fc.nat() }),
       fc.record({ kind: fc.constantFrom('miss' as const, 'corrupt' as const, 'again' as const) }),
       fc.record({ kind: fc.constant('failed' as const), error: fc.nat(9) }),
@@ -19,7 +26,7 @@ describe('chunk of the inbox', () => {
         inbox.u8.fill(0xee);
         const writer = new ChunkWriter(inbox, 1, outcomes.length);
         const fitted = outcomes.map((o, i) => {
-          if (o.kind === 'hit') return writer.hit(i, o);
+          if (o.kind === 'hit') return writer.hit(i, record(o.bytes, o.isApart, { schemaId: o.schemaId, version: o.version, createdAtMs: o.createdAtMs, deadlineMs: o.deadlineMs }));
           if (o.kind === 'floor') writer.miss(i, o.version);
           else if (o.kind === 'failed') writer.failed(i, o.error);
           else writer[o.kind](i);
@@ -34,7 +41,8 @@ describe('chunk of the inbox', () => {
           if (!fitted[i]) return expect(reader.status(i)).toBe(0);
           if (o.kind === 'hit') {
             expect(reader.status(i)).toBe(STATUS.hit);
-            expect(reader.raw(i)).toEqual(o.raw);
+            expect(reader.raw(i)).toEqual(o.bytes);
+            expect(reader.rawBytes(i)).toBe(o.bytes.length);
             expect([reader.schemaId(i), reader.version(i), reader.createdAtMs(i), reader.deadlineMs(i)]).toEqual([o.schemaId, o.version, o.createdAtMs, o.deadlineMs]);
           } else if (o.kind === 'floor') expect([reader.status(i), reader.version(i)]).toEqual([STATUS.missFloor, o.version]);
           else if (o.kind === 'failed') expect([reader.status(i), reader.where(i)]).toEqual([STATUS.failed, o.error]);
@@ -50,7 +58,7 @@ describe('chunk of the inbox', () => {
 
   test('a record that fills the chunk to the last byte fits, one byte more does not', () => {
     const inbox = new InboxView(makeInbox(1, 1024));
-    const room = 1024 - HEADER_BYTES - ENTRY_BYTES;
+    const room = 1024 - HEADER_BYTES - ENTRY_BYTES - RECORD.headerBytes - KEY.length;
     expect(new ChunkWriter(inbox, 0, 1).hit(0, record(new Uint8Array(room)))).toBe(true);
     expect(new ChunkWriter(inbox, 0, 1).hit(0, record(new Uint8Array(room + 1)))).toBe(false);
   });

@@ -28,8 +28,8 @@ describe('L2Client', () => {
     expect(await client.setMany([{ ...write('w'), schemaId: 42, version: 2 ** 52 + 1, ttlMs: 30_000 }])).toEqual([stored]);
     const seen: unknown[] = [];
     const before = Date.now();
-    const result = await client.fetchMany(['w', 'absent'], ({ raw, ttlMs, createdAtMs, ...rest }) => {
-      seen.push(rest);
+    const result = await client.fetchMany(['w', 'absent'], ({ raw, ttlMs, createdAtMs, wallet, schemaId, version }) => {
+      seen.push({ wallet, schemaId, version });
       expect(raw.buffer).toBeInstanceOf(SharedArrayBuffer);
       expect(new Uint8Array(raw)).toEqual(rawOf('w', 1));
       expect(ttlMs).toBeGreaterThan(20_000);
