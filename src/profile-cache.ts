@@ -6,8 +6,9 @@ import type { BulkLoadedOf, CacheEvents, LoadedOf, LoadManyOptions, LoadOptions,
 import { ProfileCacheError } from './errors.ts';
 import type { CacheHandle } from './handle.ts';
 import type { Backend, CacheHealth } from './load/backend.ts';
-import { Pacer, orAborted } from './load/deferred.ts';
+import { orAborted } from './load/deferred.ts';
 import { inBucketOrder } from './load/bucket-order.ts';
+import { inOrder, ownerGoneIsAMiss, readMany, warmMany, type BulkParts } from './load/bulk-read.ts';
 import { PART_ENTRIES, updateMany } from './load/bulk-update.ts';
 import { changesOf } from './load/change-stream.ts';
 import { Lifetimes } from './load/lifetimes.ts';
@@ -32,6 +33,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   readonly #thread: ThreadCache;
   readonly #backend: Backend;
   readonly #misses: MissBatch;
+  readonly #bulk: BulkParts;
   readonly #loading: Loading;
   readonly #life: Lifetimes;
   #closing: Promise<void> | undefined;
@@ -44,6 +46,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     this.#backend = parts.backend;
     this.#life = new Lifetimes(parts.handle.settings);
     this.#misses = new MissBatch(parts.backend);
+    this.#bulk = { thread: parts.thread, backend: parts.backend, hasL2: parts.handle.settings.hasL2 };
     this.#loading = new Loading({
       backend: parts.backend,
       thread: parts.thread,
@@ -120,7 +123,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   async warm(wallets: Iterable<string>, options?: ReadOptions & { onProgress?: (done: number, total: number) => void }): Promise<{ promoted: number; missing: number }> {
     this.#mustBeOpen();
     const asked = this.#unique(wallets);
-    return orAborted(() => this.#warm(asked, options), options?.signal);
+    return orAborted(() => warmMany(this.#bulk, asked, options), options?.signal);
   }
 
   /**
@@ -253,41 +256,8 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     return profile;
   }
 
-  async #readMany(asked: readonly string[]): Promise<Map<string, object>> {
-    const found = new Map<string, object>();
-    const missing: string[] = [];
-    const pacer = new Pacer();
-    for (const wallet of asked) {
-      const profile = this.#thread.get(wallet);
-      if (profile === undefined) missing.push(wallet);
-      else found.set(wallet, profile);
-      if (pacer.due) await pacer.pause();
-    }
-    if (missing.length === 0) return found;
-    const residents = found.size;
-    if (this.handle.settings.hasL2) {
-      await this.#backend.fetch(missing, (wallet, profile) => void (profile !== undefined && found.set(wallet, profile))).catch(ownerGoneIsAMiss);
-    }
-    const { row } = this.#thread;
-    row.count(COUNTER.l2Hits, found.size - residents);
-    row.count(COUNTER.misses, asked.length - found.size);
-    return inOrder(asked, (wallet) => found.get(wallet));
-  }
-
-  async #warm(asked: readonly string[], options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } | undefined): Promise<{ promoted: number; missing: number }> {
-    const pacer = new Pacer();
-    const absent: string[] = [];
-    for (const wallet of asked) {
-      if (!this.#thread.holds(wallet)) absent.push(wallet);
-      if (pacer.due) await pacer.pause();
-    }
-    if (!this.handle.settings.hasL2) return { promoted: 0, missing: absent.length };
-    let done = asked.length - absent.length;
-    const { found } = await this.#backend.fetch(absent, undefined, {
-      onPart: (wallets) => options?.onProgress?.((done += wallets), asked.length),
-      stopped: () => options?.signal?.aborted === true,
-    });
-    return { promoted: found, missing: absent.length - found };
+  #readMany(asked: readonly string[]): Promise<Map<string, object>> {
+    return readMany(this.#bulk, asked);
   }
 
   #encode(wallet: unknown, profile: unknown, ttlSeconds: number | undefined): EncodedUpdate {
@@ -309,19 +279,4 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   #mustBeOpen(): void {
     if (this.#closing !== undefined) throw new ProfileCacheError('ERR_CLOSED', 'this cache is closed; open a new one');
   }
-}
-
-function inOrder(asked: readonly string[], profileOf: (wallet: string) => object | undefined): Map<string, object> {
-  const ordered = new Map<string, object>();
-  for (const wallet of asked) {
-    const profile = profileOf(wallet);
-    if (profile !== undefined) ordered.set(wallet, profile);
-  }
-  return ordered;
-}
-
-/** A read of an attached thread whose owner is gone is a miss, as with any L2 failure. */
-function ownerGoneIsAMiss(error: unknown): undefined {
-  if (error instanceof ProfileCacheError && error.code === 'ERR_OWNER_GONE') return undefined;
-  throw error;
 }

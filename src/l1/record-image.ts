@@ -33,6 +33,16 @@ export function writeImage(region: Region, at: number, slot: number, image: Reco
   for (let i = 1; i < count; i++) u32[to + i] = words[from + i];
 }
 
+/** Copies `image` to the start of `into`, private memory. @returns where its payload ends; -1 where it does not fit. */
+export function copyImage(image: RecordImage, into: Uint8Array): number {
+  const from = image.at * 4;
+  const end = RECORD.headerBytes + imageKeyBytes(image) + imagePayloadBytes(image);
+  if (end > into.length) return -1;
+  // From a multiple of 8 to a multiple of 8.
+  into.set(new Uint8Array(image.words.buffer, from, end));
+  return end;
+}
+
 export interface ImageParts {
   /** The key is `key[keyStart..keyStart + keyBytes)`, the payload likewise; private memory. */
   key: Uint8Array;

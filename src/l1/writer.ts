@@ -60,6 +60,11 @@ export class L1Writer {
     return this.slots.used;
   }
 
+  /** The slot of the last record that was stored. */
+  get lastPut(): number {
+    return this.slot;
+  }
+
   /** The slot that holds `key`, expired or not; -1 when none does. */
   find(key: WalletKey): number {
     this.key = key;

@@ -43,6 +43,7 @@ export class L1Owner {
   private readonly clock: Clock;
   private readonly tables: StructureTables;
   private readonly sharedTables = new Set<number>();
+  private lastShared = -1;
   /** Served on for now: L2 could not be asked, or has not answered an own write. To be checked when it does (revalidation.ts). */
   readonly unchecked = new Set<string>();
   /** Some entries may be suspect. */
@@ -74,7 +75,7 @@ export class L1Owner {
     const result = this.put(record);
     if (result === 'stored' && record.ttlMs > 0) this.row.count(COUNTER.promotions);
     if (result !== 'older') {
-      this.unchecked.delete(wallet);
+      if (this.unchecked.size > 0) this.unchecked.delete(wallet);
       return result;
     }
     this.compare(wallet, version);
@@ -211,10 +212,11 @@ export class L1Owner {
 
   /** Attached threads decode by the table in the region: it is there before the first record that needs it. */
   private shareTable(schemaId: number): boolean {
-    if (schemaId < FIRST_TABLE_ID || this.sharedTables.has(schemaId)) return true;
+    if (schemaId < FIRST_TABLE_ID || schemaId === this.lastShared || this.sharedTables.has(schemaId)) return true;
     const table = this.tables.get(schemaId);
     if (table === undefined || !appendSchema(this.region, table.bytes)) return false;
     this.sharedTables.add(schemaId);
+    this.lastShared = schemaId;
     return true;
   }
 }

@@ -70,6 +70,8 @@ const SWEEP_INTERVAL_MS = 100;
 const SWEEP_SLOTS = 1_000;
 const SWEEP_ROUNDS_PER_SECOND = 0.02;
 const REPLAY_EVERY_TICKS = 5;
+/** Profiles fetched at once that go into the near cache. */
+const MAX_NEAR_WALLETS = 256;
 
 export class Owner implements Backend {
   private readonly parts: OwnerParts;
@@ -129,11 +131,11 @@ export class Owner implements Backend {
   }
 
   async fetch(wallets: readonly string[], deliver: Deliver | undefined, watch?: FetchWatch): Promise<FetchReport> {
-    const { thread } = this.parts;
+    const { thread, l1 } = this.parts;
+    const isBulk = wallets.length > MAX_NEAR_WALLETS;
     return this.fetchRaw(wallets, (record, result) => {
       if (deliver === undefined) return;
-      // Copied out of the shared inbox before it is decoded, unless L1 has it: then L1's own way does that.
-      deliver(record.wallet, result === 'stored' ? thread.take(record.wallet) : thread.decodePrivate(new Uint8Array(record.raw), record.schemaId));
+      deliver(record.wallet, result === 'stored' ? thread.takeStored(record, l1.writer.lastPut, isBulk) : thread.decodeRecord(record));
     }, (wallet) => {
       if (deliver === undefined) return thread.holds(wallet);
       const profile = thread.take(wallet);

@@ -46,6 +46,8 @@ export class ReadPath {
   private readonly breaker: Breaker;
   private readonly row: ThreadRow;
   private readonly onError: (error: ProfileCacheError) => void;
+  /** Thousands of records have the same one. */
+  private knownSchema = -1;
 
   constructor(parts: {
     source: RecordSource; l1: L1Owner; codec: ProfileCodec; structures: StructureSync; versions: VersionClock; breaker: Breaker; row: ThreadRow;
@@ -99,7 +101,7 @@ export class ReadPath {
       this.row.count(COUNTER.corrupt);
       return;
     }
-    if (!this.codec.canDecode(record.schemaId)) {
+    if (record.schemaId !== this.knownSchema && !this.knows(record.schemaId)) {
       const waiting = unknownTables.get(record.schemaId);
       if (waiting) waiting.push(record.wallet);
       else unknownTables.set(record.schemaId, [record.wallet]);
@@ -108,6 +110,12 @@ export class ReadPath {
     const result = this.l1.promote(record, token);
     // What has expired is in L1 for who may serve it; to readers it is not there.
     if (record.ttlMs > 0) visitor(record, result);
+  }
+
+  private knows(schemaId: number): boolean {
+    if (!this.codec.canDecode(schemaId)) return false;
+    this.knownSchema = schemaId;
+    return true;
   }
 
   private async fetchAfterLearning(unknown: Map<number, string[]>, token: number, visitor: RecordVisitor, failed: Map<string, ProfileCacheError>, graceMs: number): Promise<void> {

@@ -9,6 +9,8 @@ import { ProfileCacheError } from '../errors.ts';
 import { NearCache } from '../l1/near-cache.ts';
 import { pause } from '../l1/pause.ts';
 import { L1Reader, versionWord, type ReadResult } from '../l1/reader.ts';
+import { copyImage, imagePayloadBytes, type RecordImage } from '../l1/record-image.ts';
+import { recordExpiresAtMs, recordOfSlot } from '../l1/record.ts';
 import type { Region } from '../l1/region.ts';
 import { readSchemas } from '../l1/schema-log.ts';
 import { declareOwnerGone, ownerLife } from '../l1/row-claim.ts';
@@ -25,6 +27,9 @@ const PAUSE_MS = 0.2;
 const MAX_PAUSES = MAX_WAIT_MS / PAUSE_MS;
 /** After the whole process stood still, the owner is given so long to hide what may be stale. It needs one turn of its event loop. */
 const MAX_WAKE_MS = 50;
+
+/** Larger records are decoded from a copy of their own. */
+const IMAGE_COPY_BYTES = 16 * 1024;
 
 /** How a thread tells of what it saw: the owner acts at once, an attached thread leaves a note in its ring. */
 export interface AccessSink {
@@ -57,6 +62,13 @@ export interface Stale {
   expiredMs: number;
 }
 
+/** An encoded profile: laid out for L1 by an I/O worker, or by itself. */
+export interface RecordBytes {
+  readonly raw: Uint8Array;
+  readonly schemaId: number;
+  readonly image?: RecordImage;
+}
+
 export class ThreadCache {
   readonly key: WalletKey;
   readonly codec: ProfileCodec;
@@ -73,6 +85,7 @@ export class ThreadCache {
   private readonly graceMs: number;
   private readonly hitClock: HitClock;
   private schemaLogRead = 0;
+  private readonly fetched = new Uint8Array(IMAGE_COPY_BYTES);
   /** For the owner: hides what may be stale, at once. */
   onStandstill: (stillMs: number) => void = () => {};
 
@@ -120,6 +133,33 @@ export class ThreadCache {
   /** As `get`, but counts nothing: for what has just been promoted on behalf of a read that is counted elsewhere. */
   take(wallet: string): object | undefined {
     return this.readShared(wallet, this.clock.monotonicMs());
+  }
+
+  /**
+   * As `take`, of what the owner has just stored in `slot`: the bytes are at hand, L1 need not be searched and read.
+   * @param isBulk the near cache is left as it is: what comes by the thousand would push out what is read again, then itself.
+   */
+  takeStored(record: RecordBytes & { wallet: string }, slot: number, isBulk: boolean): object | undefined {
+    const profile = this.decodeRecord(record);
+    if (profile === undefined) return undefined;
+    this.hits.touched(slot);
+    if (!isBulk && !this.codec.lastDecodeHadBinary && this.near.admits(slot)) {
+      const { region } = this;
+      this.near.set(record.wallet, profile, slot, region.u32[versionWord(region, slot)], recordExpiresAtMs(region, recordOfSlot(region, slot)));
+    }
+    return profile;
+  }
+
+  /** Decodes what was fetched from L2, wherever its bytes are. */
+  decodeRecord(record: RecordBytes): object | undefined {
+    const { image, schemaId } = record;
+    if (image === undefined) {
+      const { raw } = record;
+      return this.decodePrivate(raw.buffer instanceof SharedArrayBuffer ? new Uint8Array(raw) : raw, schemaId);
+    }
+    const end = copyImage(image, this.fetched);
+    if (end < 0) return this.decodePrivate(new Uint8Array(record.raw), schemaId);
+    return this.decodeWith(this.fetched, end - imagePayloadBytes(image), end, schemaId);
   }
 
   /** Looks without counting or touching. */
