@@ -9,6 +9,7 @@
 import { Packr, RESERVE_START_SPACE } from 'msgpackr';
 import { ProfileCacheError } from '../errors.ts';
 import { corrupt } from './corrupt.ts';
+import { PlainWriter } from './plain-writer.ts';
 import { ProfileWalk, tooLarge } from './profile-walk.ts';
 import { ShapeIndex } from './shape-index.ts';
 import { SCHEMA_INLINE, SCHEMA_PORTABLE, type StructureTable, type StructureTables } from './structure-tables.ts';
@@ -40,6 +41,7 @@ export class ProfileCodec {
   readonly #maxBytes: number;
   readonly #tables: StructureTables;
   readonly #walk: ProfileWalk;
+  readonly #plain = new PlainWriter();
   readonly #schemas = new Map<number, Schema>();
   /** Of the last decode: nearly always that of the next one, too. */
   #lastId = -1;
@@ -74,7 +76,23 @@ export class ProfileCodec {
     }
   }
 
+  /** What nearly every profile is, in one pass; undefined for what it is not. */
+  #encodePlain(profile: object): EncodedProfile | undefined {
+    const { current, full, learner } = this.#tables;
+    if (current === undefined || this.#portable) return undefined;
+    const length = this.#plain.write(profile, this.#schema(current.id)!.index!);
+    if (length === 0 || length > this.#maxBytes) return undefined;
+    if (learner !== undefined && !full) {
+      learner.countEncode();
+      // The long way makes the new table.
+      if (learner.due) return undefined;
+    }
+    return { bytes: this.#plain.bytes.subarray(0, length), schemaId: current.id };
+  }
+
   #encode(profile: object): EncodedProfile {
+    const plain = this.#encodePlain(profile);
+    if (plain !== undefined) return plain;
     const schemaId = this.#portable ? SCHEMA_PORTABLE : this.#learnAndChoose(profile);
     const schema = this.#schema(schemaId)!;
     if (this.#portable || schemaId === SCHEMA_INLINE) this.#walk.run(profile, schema.index, undefined);

@@ -4,25 +4,29 @@
  */
 
 export interface Shape {
+  /** Its number in the table. */
+  readonly record: number;
   readonly keys: readonly string[];
   /** Shape last found in field i (or in the elements of field i). */
   readonly inField: Array<Shape | undefined>;
 }
 
 /** Stands for an object whose shape is in no table. */
-export const UNKNOWN: Shape = { keys: [], inField: [] };
+export const UNKNOWN: Shape = { record: -1, keys: [], inField: [] };
 /** The same, at a place where nothing new will ever be learned: the learner need not be asked. */
-export const DICTIONARY: Shape = { keys: [], inField: [] };
+export const DICTIONARY: Shape = { record: -1, keys: [], inField: [] };
 
 export class ShapeIndex {
   /** By first key: no string has to be built to find a shape. */
   readonly #byFirstKey = new Map<string, Shape[]>();
+  readonly size: number;
   /** Shape last found at the top. */
   root: Shape | undefined;
 
   constructor(structures: readonly (readonly string[])[]) {
-    for (const keys of structures) {
-      const shape = { keys, inField: keys.map(() => undefined) };
+    this.size = structures.length;
+    for (const [record, keys] of structures.entries()) {
+      const shape: Shape = { record, keys, inField: keys.map(() => undefined) };
       const sameFirst = this.#byFirstKey.get(keys[0]);
       if (sameFirst === undefined) this.#byFirstKey.set(keys[0], [shape]);
       else sameFirst.push(shape);
