@@ -11,7 +11,7 @@ import type { CallRequest } from './call.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Fetch } from './fetch.ts';
 import type { FetchParts, FetchResult, FetchedRecord } from './fetch.ts';
-import { InlineReader } from './inline-reader.ts';
+import { InlineStore, MAX_INLINE_WALLETS } from './inline-store.ts';
 import { makeStore } from '../l2/make-store.ts';
 import { InboxView, makeInbox, maxEntries } from './inbox.ts';
 import type { HashKeys, InboxShape } from './inbox.ts';
@@ -42,13 +42,13 @@ export class L2Client {
   readonly #timeoutMs: number;
   readonly #buckets: number;
   readonly #threads: number;
-  readonly #counts = { corrupt: 0, late: 0, timeouts: 0, spilled: 0, fetchedRecords: 0, inlineReads: 0, writes: 0 };
+  readonly #counts = { corrupt: 0, late: 0, timeouts: 0, spilled: 0, fetchedRecords: 0, inlineReads: 0, inlineWrites: 0, writes: 0 };
   readonly #fetchParts: FetchParts;
   readonly #writeParts: WriteParts;
   /** What `inParts` made. */
   readonly #parts = new WeakSet<readonly string[]>();
   /** Undefined where L2 is no Redis: files are not read on this thread. */
-  readonly #inline: InlineReader | undefined;
+  readonly #inline: InlineStore | undefined;
   readonly #leases = new LeaseBatch((request) => this.#call(request));
   readonly #kind: StoreHealth['kind'];
   #closing: Promise<void> | undefined;
@@ -61,10 +61,10 @@ export class L2Client {
     const limits = { ...LIMITS, ...internals.limits };
     const shape = makeInbox(options.workers * limits.tasksPerThread + limits.spareChunks, limits.chunkBytes, hashKeys);
     const pool = await openPool(options, shape, limits, internals);
-    return new L2Client(options, pool, shape, limits, inlineReader(options, internals));
+    return new L2Client(options, pool, shape, limits, inlineStore(options, internals));
   }
 
-  private constructor(options: ResolvedOptions, pool: WorkerPool, shape: InboxShape, limits: Limits, inline: InlineReader | undefined) {
+  private constructor(options: ResolvedOptions, pool: WorkerPool, shape: InboxShape, limits: Limits, inline: InlineStore | undefined) {
     this.#inline = inline;
     this.#pool = pool;
     this.#shape = shape;
@@ -90,10 +90,10 @@ export class L2Client {
   async fetchMany(wallets: readonly string[], visit: (record: FetchedRecord) => void, graceMs = 0): Promise<FetchResult> {
     this.#mustBeOpen();
     if (wallets.length === 0) return { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
-    const way = this.#inline?.choose(wallets.length) ?? 'worker';
+    const way = this.#inline?.choose('read', wallets.length) ?? 'worker';
     const startMs = performance.now();
     const result = way === 'inline' ? await this.#inline!.read(wallets, visit, graceMs) : await this.#fetchByWorkers(wallets, visit, graceMs);
-    if (wallets.length === 1 && result.failed.size === 0) this.#inline?.took(way, performance.now() - startMs);
+    if (wallets.length === 1 && result.failed.size === 0) this.#inline?.took('read', way, performance.now() - startMs);
     if (way === 'inline') {
       this.#counts.inlineReads++;
       this.#counts.corrupt += result.corrupt.length;
@@ -124,6 +124,15 @@ export class L2Client {
     this.#mustBeOpen();
     if (writes.length === 0) return [];
     this.#counts.writes += writes.length;
+    const way = this.#inline?.choose('write', writes.length, bytesOf(writes)) ?? 'worker';
+    const startMs = performance.now();
+    const outcomes = way === 'inline' ? await this.#inline!.write(writes, systemClock.monotonicMs() + this.#timeoutMs) : await this.#setByWorkers(writes);
+    if (way === 'inline') this.#counts.inlineWrites++;
+    if (writes.length === 1 && outcomes[0].status !== 'failed') this.#inline?.took('write', way, performance.now() - startMs);
+    return outcomes;
+  }
+
+  #setByWorkers(writes: readonly StoreWrite[]): Promise<WriteOutcome[]> {
     const lists = this.#splitWrites(writes).flatMap((list) => cutByBytes(list, writes, this.#limits.maxWriteTaskBytes));
     return new WriteMany<StoreWrite>(this.#writeParts, writes, buildSet).start(lists);
   }
@@ -198,7 +207,7 @@ export class L2Client {
 
   stats(): L2ClientStats {
     const { tasks, retries, late, overloaded, workerErrors, hungThreads } = this.#dispatcher.counts;
-    const { corrupt, timeouts, spilled, fetchedRecords, inlineReads, writes } = this.#counts;
+    const { corrupt, timeouts, spilled, fetchedRecords, inlineReads, inlineWrites, writes } = this.#counts;
     return {
       threads: this.#pool.threadIds.length,
       tasks,
@@ -214,6 +223,7 @@ export class L2Client {
       corrupt,
       fetchedRecords,
       inlineReads,
+      inlineWrites,
       spilledRecords: spilled,
       writes,
       inboxBytes: this.#shape.buffer.byteLength,
@@ -264,6 +274,8 @@ export interface L2ClientStats {
   fetchedRecords: number;
   /** Reads of a few wallets that went over this thread's own connection, because that is quicker. */
   inlineReads: number;
+  /** Writes of a few wallets, likewise. */
+  inlineWrites: number;
   /** Records too large for the inbox, moved beside it. */
   spilledRecords: number;
   writes: number;
@@ -272,11 +284,14 @@ export interface L2ClientStats {
   longestSliceMs: number;
 }
 
-function inlineReader(options: ResolvedOptions, internals: L2ClientInternals): InlineReader | undefined {
-  const { l2, maxProfileBytes } = options;
+function inlineStore(options: ResolvedOptions, internals: L2ClientInternals): InlineStore | undefined {
+  const { l2, maxProfileBytes, codec, load } = options;
   if (l2.kind !== 'redis' || internals.storeModule !== undefined) return undefined;
-  return new InlineReader({ clock: systemClock, maxProfileBytes, make: () => makeStore(l2, storeTimes(options)) });
+  return new InlineStore({ clock: systemClock, maxProfileBytes, compression: codec.compression, graceMs: load.graceSeconds * 1000, make: () => makeStore(l2, storeTimes(options)) });
 }
+
+/** Of a few; what is more goes by its number. */
+const bytesOf = (writes: readonly StoreWrite[]) => (writes.length > MAX_INLINE_WALLETS ? 0 : writes.reduce((sum, { raw }) => sum + raw.length, 0));
 
 function cutByBytes(list: Uint32Array, writes: readonly StoreWrite[], maxBytes: number): Uint32Array[] {
   const cut: Uint32Array[] = [];

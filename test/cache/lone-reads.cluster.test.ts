@@ -1,4 +1,4 @@
-/** Reads of a few wallets over the owner thread's own connection, and what lies at our keys that is not ours. */
+/** Reads and writes of a few wallets over the owner thread's own connection, and what lies at our keys that is not ours. */
 import { Redis } from 'ioredis';
 import { afterEach, expect, test } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,6 +40,35 @@ test('lone reads take the short way once it is open: hits, misses and tombstones
   const before = await inlineReads(reader);
   expect((await reader.bulkPrefetch(Array.from({ length: 50 }, (_, i) => `other${i}`))).size).toBe(0);
   expect(await inlineReads(reader)).toBe(before);
+});
+
+test('lone updates take the short way once it is open: newest wins, the event goes out, and the other tiers have it', async () => {
+  const prefix = freshPrefix();
+  const [writer, other] = [await openCache(prefix), await openCache(prefix)];
+  const inlineWrites = async () => (await writer.health()).workers!.inlineWrites;
+  const heard = new Map<string, number>();
+  other.on('profileUpdated', ({ wallet }) => heard.set(wallet, (heard.get(wallet) ?? 0) + 1));
+  for (let tries = 0; (await inlineWrites()) < 5; tries++) {
+    expect(tries, 'the short way is never open').toBeLessThan(500);
+    await sleep(5);
+    expect(await writer.updateProfile('first', { n: tries })).toEqual({ l1: true, l2: 'stored' });
+  }
+  const before = await inlineWrites();
+  for (let n = 0; n < 40; n++) {
+    expect(await writer.updateProfile(`w${n % 10}`, { n })).toEqual({ l1: true, l2: 'stored' });
+    // What another process has written since is not overwritten by an older stamp, whichever way it takes.
+    if (n % 10 === 3) expect(await other.updateProfile('w3', { n: -n })).toEqual({ l1: true, l2: 'stored' });
+  }
+  expect(await inlineWrites()).toBeGreaterThan(before);
+  const fresh = await openCache(prefix);
+  for (let i = 0; i < 10; i++) expect(await fresh.getProfile(`w${i}`)).toEqual({ n: i === 3 ? -33 : 30 + i });
+  for (let tries = 0; tries < 200 && (heard.get('w9') ?? 0) < 4; tries++) await sleep(10);
+  expect(heard.get('w9')).toBe(4);
+  // What is large is packed by a worker.
+  const large = await inlineWrites();
+  for (let i = 0; i < 10; i++) await writer.updateProfile('large', { n: i, text: 'x'.repeat(9_000) } as { n: number });
+  expect(await inlineWrites()).toBe(large);
+  expect(await fresh.getProfile('large')).toMatchObject({ n: 9 });
 });
 
 test('a foreign value of 40 MB at a key of ours is a counted miss, by a worker and inline, and its neighbours are read', async () => {

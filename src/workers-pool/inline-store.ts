@@ -1,68 +1,77 @@
 /**
  * The short way to L2 for a few wallets: a connection of the owner thread's own. Waking a worker and being woken by it costs a lone
- * read more than the read itself; unpacking a few records here costs less. Opened behind the first small read, which goes
- * through a worker as all do while this one is not open, or has failed.
+ * read or write more than that itself; packing and unpacking a few records here costs less. Opened behind the first small one, which goes
+ * through a worker as all do while this one is not open, or has failed. Deadlines, redirects and checks are those of the store: it is the same code.
  *
- * Which way a read goes is measured: the mean time of either way, of reads on their own; the slower one is tried now and then.
+ * Which way it goes is measured: the mean time of either way, of reads and of writes on their own; the slower one is tried now and then.
  */
 import { EnvelopeReader } from '../codec/envelope-reader.ts';
+import { CompressionGauge, packRecord } from '../codec/transcode.ts';
 import type { Clock } from '../clock.ts';
 import type { ProfileCacheError } from '../errors.ts';
 import type { L2Store } from '../l2/store.ts';
 import type { FetchResult, FetchedRecord } from './fetch.ts';
+import type { StoreWrite, WriteOutcome } from './store-writes.ts';
 
 /** More are a worker's: this thread has better things to do than to unpack. */
 export const MAX_INLINE_WALLETS = 4;
-/** Inline reads at once; more mean that this thread is busy. */
-const MAX_INLINE_READS = 4;
+/** And so are more bytes than these, to be written: there LZ4 may pay. */
+const MAX_INLINE_BYTES = 4 * 1024;
+/** At once, reads and writes; more mean that this thread is busy. */
+const MAX_UNDER_WAY = 4;
 const TRY_OTHER_WAY_EVERY = 64;
 const MEAN_MEMORY = 16;
 /** After a failure the workers answer for so long. */
 const PAUSE_AFTER_FAILURE_MS = 1_000;
 
-type Way = 'inline' | 'worker';
+export type Way = 'inline' | 'worker';
+export type Verb = 'read' | 'write';
 
-export interface InlineReaderParts {
+export interface InlineStoreParts {
   make(): Promise<L2Store>;
   clock: Clock;
   maxProfileBytes: number;
+  compression: 'lz4' | 'none';
+  graceMs: number;
 }
 
-export class InlineReader {
-  readonly #parts: InlineReaderParts;
+export class InlineStore {
+  readonly #parts: InlineStoreParts;
   readonly #reader: EnvelopeReader;
-  readonly #meanMs: Record<Way, number> = { inline: 0, worker: 0 };
+  readonly #gauge = new CompressionGauge();
+  readonly #meanMs: Record<Verb, Record<Way, number>> = { read: { inline: 0, worker: 0 }, write: { inline: 0, worker: 0 } };
+  readonly #times: Record<Verb, number> = { read: 0, write: 0 };
   #store: L2Store | undefined;
   #opening: Promise<void> | undefined;
   /** While it opens. */
   #candidate: L2Store | undefined;
   #closed = false;
   #underWay = 0;
-  #reads = 0;
   #notBeforeMs = 0;
 
-  constructor(parts: InlineReaderParts) {
+  constructor(parts: InlineStoreParts) {
     this.#parts = parts;
     this.#reader = new EnvelopeReader(parts.maxProfileBytes);
   }
 
-  /** Which way the next read of so many wallets goes. */
-  choose(wallets: number): Way {
-    if (wallets > MAX_INLINE_WALLETS || this.#closed) return 'worker';
+  /** Which way the next one of so many wallets goes. */
+  choose(verb: Verb, wallets: number, bytes = 0): Way {
+    if (wallets > MAX_INLINE_WALLETS || bytes > MAX_INLINE_BYTES || this.#closed) return 'worker';
     if (this.#store === undefined) {
       if (this.#parts.clock.monotonicMs() >= this.#notBeforeMs) this.#opening ??= this.#open();
       return 'worker';
     }
-    if (this.#underWay >= MAX_INLINE_READS || this.#parts.clock.monotonicMs() < this.#notBeforeMs) return 'worker';
-    const better: Way = this.#meanMs.inline <= this.#meanMs.worker ? 'inline' : 'worker';
-    if (++this.#reads % TRY_OTHER_WAY_EVERY !== 0) return better;
+    if (this.#underWay >= MAX_UNDER_WAY || this.#parts.clock.monotonicMs() < this.#notBeforeMs) return 'worker';
+    const meanMs = this.#meanMs[verb];
+    const better: Way = meanMs.inline <= meanMs.worker ? 'inline' : 'worker';
+    if (++this.#times[verb] % TRY_OTHER_WAY_EVERY !== 0) return better;
     return better === 'inline' ? 'worker' : 'inline';
   }
 
-  /** A read of one wallet took so long. */
-  took(way: Way, ms: number): void {
-    const mean = this.#meanMs[way];
-    this.#meanMs[way] = mean === 0 ? ms : mean + (ms - mean) / MEAN_MEMORY;
+  /** One of a single wallet took so long. */
+  took(verb: Verb, way: Way, ms: number): void {
+    const mean = this.#meanMs[verb][way];
+    this.#meanMs[verb][way] = mean === 0 ? ms : mean + (ms - mean) / MEAN_MEMORY;
   }
 
   async #open(): Promise<void> {
@@ -118,6 +127,25 @@ export class InlineReader {
     if (problem !== undefined) throw problem.error;
     if (result.failed.size > 0) this.#notBeforeMs = this.#parts.clock.monotonicMs() + PAUSE_AFTER_FAILURE_MS;
     return result;
+  }
+
+  /** As `L2Client.setMany`. */
+  async write(writes: readonly StoreWrite[], deadlineMs: number): Promise<WriteOutcome[]> {
+    const store = this.#store as L2Store;
+    const { compression, graceMs } = this.#parts;
+    const createdAtMs = store.nowMs();
+    const requests = writes.map(({ wallet, raw, schemaId, version, ttlMs, event }) => {
+      const envelope = packRecord({ wallet, raw, schemaId, version, createdAtMs, expiresAtMs: createdAtMs + ttlMs }, compression, this.#gauge);
+      return { wallet, envelope, version, ttlMs: ttlMs + graceMs, event };
+    });
+    this.#underWay++;
+    try {
+      const outcomes = await store.setMany(requests, deadlineMs);
+      if (outcomes.some(({ status }) => status === 'failed')) this.#notBeforeMs = this.#parts.clock.monotonicMs() + PAUSE_AFTER_FAILURE_MS;
+      return outcomes;
+    } finally {
+      this.#underWay--;
+    }
   }
 
   /** A tombstone has no bytes. */
