@@ -32,7 +32,7 @@ export interface Readers {
 
 const freeze = Object.freeze;
 /** Records read plainly before there is code. */
-const RECORDS_BEFORE_CODE = 8;
+const RECORDS_BEFORE_CODE = 32;
 /**
  * How much one value may prepare: fields of structures that it is the first to use in this thread (a microsecond or two each), and units of
  * code (0.1 ms and more for each structure). A hostile table has 512 structures. What was prepared stays so; code comes with a later value.

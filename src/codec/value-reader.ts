@@ -57,19 +57,22 @@ export class ValueReader {
     beginRecords();
     try {
       if (!this.#portable && cursor.bytes[start] === PREFIX) readPrefix();
+      const first = cursor.bytes[cursor.at];
       const value = readNext();
       if (cursor.at !== stop) throw corrupt('bytes after the end of the value', 'value');
-      if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
-        throw corrupt('the value is no object', 'value');
-      }
+      const isRecord = this.#records !== undefined && first >= 0x40 && first < 0x80;
+      if (!isRecord && !isPlainObject(value)) throw corrupt('the value is no object', 'value');
       this.hadBinary = cursor.hadBinary;
-      return value;
+      return value as object;
     } finally {
       cursor.text = '';
       inlineShapes = undefined;
     }
   }
 }
+
+/** Asking for a prototype is a call into the engine: not done for records. */
+const isPlainObject = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
 function readPrefix(): void {
   skip(1);

@@ -98,7 +98,7 @@ describe('numbers in one chain', () => {
 
 describe('a hostile structure table', () => {
   it('code is made for a few structures a value, whatever it holds', () => {
-    const { table, bytes } = hostileTable(512, 2, 9);
+    const { table, bytes } = hostileTable(512, 2, 33);
     const tables = new StructureTables();
     const { id } = tables.add(table);
     const made = vi.fn();

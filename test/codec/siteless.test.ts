@@ -53,7 +53,7 @@ it('arrays of every length hold what was in them and are plain arrays of their o
 it.each(['toString', 'constructor', 'hasOwnProperty', 'valueOf', '__defineGetter__'])('a field named %s is a field like others, read once or often', (name) => {
   const codec = newCodec('structured', new StructureTables({ learn: true }));
   const profile = { a: 1.5, [name]: 'x', inner: { [name]: null, b: [] } };
-  for (let i = 0; i < 30; i++) {
+  for (let i = 0; i < 50; i++) {
     const { bytes, schemaId } = codec.encode(profile);
     const copy = new Uint8Array(bytes);
     const decoded = codec.decode(copy, 0, copy.length, schemaId);
