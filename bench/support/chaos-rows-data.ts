@@ -52,10 +52,12 @@ async function flushAll(context: RowContext): Promise<RowOutcome> {
     herd = 0;
     await context.cluster.onAll((redis) => redis.call('FLUSHALL'), (await context.cluster.masters()).map(({ port }) => port));
     for (let i = 0; i < 3; i++) await round();
+    const failures = caches.reduce((sum, cache) => sum + cache.getStats().l2Failures, 0);
+    const queued = caches.reduce((sum, cache) => sum + cache.getStats().l2Queued, 0);
     return {
       operations, failed, wrong, hung: 0, stale: 0, stallMs,
       checks: [check(failed === 0, `failed ${failed} = 0`), check(wrong === 0, `wrong ${wrong} = 0`), atMost('loads of one wallet at a time', herd, 1), atMost('loads after the flush', loads, 2 * ORIGIN_WALLETS)],
-      notes: [`${cold} loads when cold, ${warm} when warm, ${loads} in three rounds over ${ORIGIN_WALLETS} wallets after the flush, at most ${herd} at a time for one wallet`],
+      notes: [`${cold} loads when cold, ${warm} when warm, ${loads} in three rounds over ${ORIGIN_WALLETS} wallets after the flush, at most ${herd} at a time for one wallet; ${failures} reads not answered and ${queued} writes queued: with L2 away each process loads for itself`],
     };
   } finally {
     await Promise.all(caches.map((cache) => cache.close()));

@@ -111,10 +111,9 @@ if type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) > stru
 return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 `);
 
-/** Takes a lease that nobody holds, or renews it for the token that does. KEYS: lease. ARGV: token, time to live in ms. Reply: 1 when the token holds it. */
-export const LEASE_SCRIPT = script(`
-local holder = redis.pcall('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+/** Renews a lease for the token that holds it. KEYS: lease. ARGV: token, time to live in ms. Reply: 1 when the token holds it. */
+export const RENEW_SCRIPT = script(`
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `);

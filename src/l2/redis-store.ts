@@ -15,7 +15,7 @@ import { clearProfiles, raiseFloors } from './redis-clear.ts';
 import { replyError } from './redis-errors.ts';
 import { redisHealth } from './redis-health.ts';
 import type { Arg, RedisNode } from './redis-node.ts';
-import { FLOOR_SCRIPT, LEASE_SCRIPT, RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
+import { FLOOR_SCRIPT, RELEASE_SCRIPT, RENEW_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
 import type { Script } from './redis-scripts.ts';
 import { RedisTopology } from './redis-topology.ts';
 import { argHead, commandHead } from './resp-command.ts';
@@ -235,7 +235,10 @@ export class RedisStore implements L2Store {
   async acquireLease(wallet: string, token: string, ttlMs: number, deadlineMs?: number): Promise<boolean> {
     this.#requireOpen();
     const key = this.#layout.leaseKeyOf(wallet);
-    return (await this.#counted(() => this.#single(keySlot(key), LEASE_SCRIPT, [1, key, token, Math.max(1, Math.ceil(ttlMs))], deadlineMs))) === 1;
+    const lifeMs = Math.max(1, Math.ceil(ttlMs));
+    // Mostly nobody holds it: one plain command, where a script may have to be sent twice.
+    if ((await this.#counted(() => this.#single(keySlot(key), 'set', [key, token, 'PX', lifeMs, 'NX'], deadlineMs))) !== null) return true;
+    return (await this.#counted(() => this.#single(keySlot(key), RENEW_SCRIPT, [1, key, token, lifeMs], deadlineMs))) === 1;
   }
 
   async releaseLease(wallet: string, token: string, deadlineMs?: number): Promise<void> {
