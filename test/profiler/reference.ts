@@ -1,5 +1,5 @@
 /**
- * The profiler's formulas once more, plain and slow, sharing no code with src: every wallet against every row, every pair of
+ * The profiler's formulas once more, plain and slow, sharing no code with src: one wallet after the other, every pair of
  * buys, the Beta quantile by numeric integration. What the fast one says is compared with this.
  */
 export interface PlainTrade {
@@ -31,9 +31,9 @@ export function plainProfiles(trades: PlainTrade[]): Map<string, PlainProfile> {
   for (const t of rows) if (!launch.has(t.mint)) launch.set(t.mint, t.created ?? t.ts);
   const friends = plainGraph(rows.filter((t) => t.ts > now - 30 * 86_400));
   const out = new Map<string, PlainProfile>();
-  for (const wallet of new Set(trades.map((t) => t.wallet))) {
-    out.set(wallet, plainProfile(rows.filter((t) => t.wallet === wallet), now, launch, plainHops(wallet, friends)));
-  }
+  const byWallet = new Map<string, PlainTrade[]>(trades.map((t) => [t.wallet, []]));
+  for (const t of rows) byWallet.get(t.wallet)!.push(t);
+  for (const [wallet, mine] of byWallet) out.set(wallet, plainProfile(mine, now, launch, plainHops(wallet, friends)));
   return out;
 }
 
@@ -151,13 +151,29 @@ function plainBurst(mine: PlainTrade[], now: number): boolean {
 
 const STEPS = 1_000;
 
+/** Of the shape asked for last: both ends of an interval have the same. */
+let known: { shape: string; upTo: number[] } | undefined;
+
+/** Area under the density up to each step, by Simpson's rule. */
+function areas(density: (x: number) => number, shape: string): number[] {
+  if (known?.shape === shape) return known.upTo;
+  const upTo = [0];
+  let left = density(0);
+  for (let i = 0; i < STEPS; i++) {
+    const right = density((i + 1) / STEPS);
+    upTo.push(upTo[i] + (left + 4 * density((i + 0.5) / STEPS) + right) / 6);
+    left = right;
+  }
+  known = { shape, upTo };
+  return upTo;
+}
+
 /** x^(a-1) (1-x)^(b-1) integrated by Simpson's rule; good to about 1e-6 for a >= 2, b >= 5. */
 export function betaQuantile(p: number, a: number, b: number): number {
   const peak = (a - 1) / (a + b - 2);
   const top = (a - 1) * Math.log(peak) + (b - 1) * Math.log(1 - peak);
   const density = (x: number) => (x <= 0 || x >= 1 ? 0 : Math.exp((a - 1) * Math.log(x) + (b - 1) * Math.log(1 - x) - top));
-  const upTo = [0];
-  for (let i = 0; i < STEPS; i++) upTo.push(upTo[i] + (density(i / STEPS) + 4 * density((i + 0.5) / STEPS) + density((i + 1) / STEPS)) / 6);
+  const upTo = areas(density, `${a} ${b}`);
   const target = p * upTo[STEPS];
   let i = 0;
   while (upTo[i + 1] < target) i++;

@@ -88,9 +88,11 @@ describe('attached threads', () => {
     Atomics.store(flag, 0, 1);
     const { seen, after } = await reading;
     expect(after).toBe(3_000);
-    expect(seen).toEqual([...seen].sort((a: number, b: number) => a - b));
+    // An owner that loses its core in the middle of a change makes a read `contended`: a counted miss, not a step back.
+    const read = seen.filter((n: number | undefined) => n !== undefined);
+    expect(read).toEqual([...read].sort((a: number, b: number) => a - b));
     // How often the reader ran meanwhile is up to the machine.
-    expect(seen.length).toBeGreaterThan(2);
+    expect(read.length).toBeGreaterThan(2);
   });
 
   test('read L2 and write through the owner, and read their own writes', async () => {
