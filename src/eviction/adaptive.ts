@@ -11,7 +11,7 @@
  * A hit is written down, and looked at when something is next inserted or evicted: a hit costs one store. Of MAX_PENDING_HITS since the last miss all is
  * learnt, of the others only that they were used last: a cache that misses so seldom has little to learn.
  *
- * 9.5 bytes a slot (entry 4, ghosts 5.5), and 37 to 285 KB for the curves whatever the size.
+ * 9.5 bytes a slot (entry 4, ghosts 5.5), and 41 to 289 KB for the curves whatever the size.
  */
 import type { EvictionPolicy } from './policy.ts';
 import { AGE_BITS, MAX_AGE, MAX_RANK, NO_CLASS, ReuseCurves, rankPlace } from './reuse-curves.ts';

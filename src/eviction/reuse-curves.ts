@@ -149,7 +149,8 @@ export class ReuseCurves {
   }
 
   get bytes(): number {
-    return this.begun.byteLength + this.hits.byteLength + this.ranks.byteLength + this.sample.byteLength;
+    const parts = [this.begun, this.hits, this.ranks, this.sample, this.newChances, this.pooled, this.chances, ...Object.values(this.stretch)];
+    return parts.reduce((sum, part) => sum + part.byteLength, 0);
   }
 
   /** What keeping an entry of this class and age is worth, to 1.5 %. */
