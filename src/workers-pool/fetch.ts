@@ -53,25 +53,29 @@ class ChunkRecord implements FetchedRecord {
   readonly #reader: ChunkReader;
   readonly #spill: readonly Uint8Array[];
   readonly #image: { words: Uint32Array; at: number };
+  readonly #isForRegion: boolean;
   #i = 0;
+  #isSpilled = false;
 
-  constructor(reader: ChunkReader, words: Uint32Array, spill: readonly Uint8Array[]) {
+  constructor(reader: ChunkReader, { u32: words, shape }: InboxView, spill: readonly Uint8Array[]) {
     this.#reader = reader;
     this.#spill = spill;
     this.#image = { words, at: 0 };
+    this.#isForRegion = shape.hashKeys !== undefined;
   }
 
   at(i: number, wallet: string, ttlMs: number, status: number): this {
     this.#i = i;
     this.wallet = wallet;
     this.ttlMs = ttlMs;
-    this.image = status === STATUS.hit ? this.#image : undefined;
-    if (status === STATUS.hit) this.#image.at = this.#reader.imageAt(i);
+    this.#isSpilled = status === STATUS.spilled;
+    this.image = this.#isSpilled || !this.#isForRegion ? undefined : this.#image;
+    if (!this.#isSpilled) this.#image.at = this.#reader.imageAt(i);
     return this;
   }
 
   get raw(): Uint8Array {
-    return this.image === undefined ? this.#spill[this.#reader.where(this.#i)] : this.#reader.raw(this.#i);
+    return this.#isSpilled ? this.#spill[this.#reader.where(this.#i)] : this.#reader.raw(this.#i);
   }
   get schemaId(): number {
     return this.#reader.schemaId(this.#i);
@@ -163,7 +167,7 @@ class FetchJob implements Job, SlicedWork {
     const reader = new ChunkReader(parts.inbox, chunk);
     if (reply.is === 'read' && reader.answers(seq, this.#wallets.length)) {
       this.#reader = reader;
-      this.#record = new ChunkRecord(reader, parts.inbox.u32, reply.spill ?? []);
+      this.#record = new ChunkRecord(reader, parts.inbox, reply.spill ?? []);
       this.#release = release;
       this.#errors = (reply.errors ?? []).map((wire) => ProfileCacheError.fromWire(wire));
       parts.slices.push(this);

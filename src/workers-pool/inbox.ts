@@ -49,17 +49,19 @@ export interface InboxShape {
   buffer: SharedArrayBuffer;
   chunkBytes: number;
   chunks: number;
-  /** Of the region that the records are for. */
-  hashKeys: HashKeys;
+  /** Of the region that the records are for; without them the hashes in the images mean nothing. */
+  hashKeys?: HashKeys;
 }
 
 export type HashKeys = readonly [number, number];
+
+const NO_KEYS: HashKeys = [0, 0];
 
 export interface InboxRecord extends ImageParts {
   schemaId: number;
 }
 
-export function makeInbox(chunks: number, chunkBytes: number, hashKeys: HashKeys = [0, 0]): InboxShape {
+export function makeInbox(chunks: number, chunkBytes: number, hashKeys?: HashKeys): InboxShape {
   if (chunkBytes % 8 !== 0 || chunkBytes < HEADER_BYTES + ENTRY_BYTES) throw new RangeError(`chunkBytes ${chunkBytes} holds no entry, or is no multiple of 8`);
   return { buffer: new SharedArrayBuffer(chunks * chunkBytes), chunkBytes, chunks, hashKeys };
 }
@@ -80,7 +82,7 @@ export class InboxView {
     this.u8 = new Uint8Array(shape.buffer);
     this.u32 = new Uint32Array(shape.buffer);
     this.f64 = new Float64Array(shape.buffer);
-    this.images = new ImageWriter(...shape.hashKeys);
+    this.images = new ImageWriter(...(shape.hashKeys ?? NO_KEYS));
   }
 }
 
