@@ -178,12 +178,14 @@ export function loadingBehaviours(name: string, freshL2: () => L2OptionsInput | 
     });
 
     test('softTimeoutMs: what was invalidated while its caller waited is not served', async () => {
-      const cache = await open({ graceSeconds: GRACE_SECONDS, softTimeoutMs: 150 });
+      // Long enough for the loader to have begun, on a busy machine too.
+      const softTimeoutMs = 500;
+      const cache = await open({ graceSeconds: GRACE_SECONDS, softTimeoutMs });
       await cache.updateProfile('w', { n: 1 });
       await expire();
       const got = cache.getOrLoad('w', async () => {
         await cache.invalidate('w');
-        await sleep(300);
+        await sleep(softTimeoutMs + 150);
         return { n: 2 };
       });
       expect(await got).toEqual({ n: 2 });
