@@ -17,13 +17,14 @@ import type { Outgoing } from '../channel/outgoing.ts';
 import { ProfileCacheError } from '../errors.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { COUNTER } from '../stats/metrics.ts';
-import type { StoreWrite, WriteOutcome } from '../workers-pool/l2-client.ts';
+import type { WriteOutcome } from '../workers-pool/l2-client.ts';
 import type { Breaker } from './breaker.ts';
-import { deferred, within, type Deferred } from './deferred.ts';
+import { within } from './deferred.ts';
 import type { L1Owner } from './l1-owner.ts';
 import type { StructureSync } from './structure-sync.ts';
 import type { VersionClock } from './version.ts';
 import { WriteQueue, type PendingWrite } from './write-queue.ts';
+import { WriteSender, type RecordSink } from './write-sender.ts';
 
 export interface EncodedUpdate {
   wallet: string;
@@ -45,21 +46,7 @@ export interface UpdateResult {
   overtaken?: boolean;
 }
 
-export interface RecordSink {
-  setMany(writes: readonly StoreWrite[]): Promise<WriteOutcome[]>;
-  deleteMany(deletes: readonly { wallet: string; version: number; event?: string }[]): Promise<WriteOutcome[]>;
-  clear(version: number, event?: string): Promise<void>;
-}
-
 type Decided = 'stored' | 'skipped';
-
-/** What one call has to send. */
-interface WriteGroup {
-  writes: readonly PendingWrite[];
-  sent: Deferred<WriteOutcome[]>;
-}
-
-const typeOf = (write: PendingWrite) => (write.record === undefined ? 'invalidated' : 'updated');
 
 /** Profiles that are written back at a time; what is past it is found again by the next read. */
 const MAX_REPAIRS = 1_000;
@@ -70,6 +57,7 @@ const REPLAY_BATCH = 500;
 export class WritePath {
   readonly queue: WriteQueue;
   private readonly sink: RecordSink | undefined;
+  private readonly sender: WriteSender | undefined;
   private readonly l1: L1Owner;
   private readonly structures: StructureSync | undefined;
   private readonly versions: VersionClock;
@@ -81,7 +69,6 @@ export class WritePath {
   private readonly outgoing: Outgoing | undefined;
   private readonly graceMs: number;
   private readonly onError: (error: ProfileCacheError) => void;
-  private batch: WriteGroup[] = [];
   private readonly repairing = new Set<string>();
   private readonly underWay = new Set<Promise<unknown>>();
   private replaying = false;
@@ -103,6 +90,8 @@ export class WritePath {
     this.graceMs = parts.graceMs;
     this.onError = parts.onError;
     this.queue = new WriteQueue(parts.maxQueuedWrites);
+    const { sink, structures, breaker, outgoing, clock, row, graceMs } = parts;
+    this.sender = sink && new WriteSender({ sink, structures, breaker, outgoing, clock, row, graceMs });
   }
 
   /** L1 holds the updates when this returns; the promise is about L2. One promise and one timer for all: a bulk update has thousands. */
@@ -179,7 +168,7 @@ export class WritePath {
     if (copy === undefined || copy.expiresAtMs <= this.clock.monotonicMs()) return;
     const { payload: raw, schemaId, version, expiresAtMs } = copy;
     this.repairing.add(wallet);
-    void this.track(this.send([{ wallet, record: { raw, schemaId }, version, expiresAtMs, loaded: true }]).then(([outcome]) => {
+    void this.track((this.sender as WriteSender).send([{ wallet, record: { raw, schemaId }, version, expiresAtMs, loaded: true }]).then(([outcome]) => {
       this.repairing.delete(wallet);
       if (outcome.status === 'stored') this.row.count(COUNTER.repaired);
       // A late answer of L2, or a replica that lags: it has this one, or a newer.
@@ -235,7 +224,7 @@ export class WritePath {
   /** `results[i]` stays undefined when L2 failed. A write gets its last version. */
   private async attempt(writes: readonly PendingWrite[], replayed: boolean, results: (Decided | undefined)[]): Promise<void> {
     for (const write of writes) write.sending = true;
-    const outcomes = await this.send(writes);
+    const outcomes = await (this.sender as WriteSender).send(writes);
     const undecided: Promise<void>[] = [];
     writes.forEach((write, i) => {
       const outcome = outcomes[i];
@@ -279,7 +268,7 @@ export class WritePath {
         return 'skipped';
       }
       this.renew(write);
-      [outcome] = await this.send([write]);
+      [outcome] = await (this.sender as WriteSender).send([write]);
     }
     return this.taken(outcome);
   }
@@ -321,81 +310,6 @@ export class WritePath {
     }
     if (result === 'queued') this.row.count(COUNTER.l2Queued);
     return result === 'queued' ? 'queued' : 'skipped';
-  }
-
-  /** Writes of one tick go out in one batch. All of `writes` are updates, or all are invalidations. */
-  private send(writes: readonly PendingWrite[]): Promise<WriteOutcome[]> {
-    const sent = deferred<WriteOutcome[]>();
-    this.batch.push({ writes, sent });
-    if (this.batch.length === 1) setImmediate(() => void this.flush());
-    return sent.promise;
-  }
-
-  private async flush(): Promise<void> {
-    const batch = this.batch;
-    this.batch = [];
-    const sink = this.sink as RecordSink;
-    await Promise.all([
-      this.run(batch.filter(({ writes }) => writes[0].record !== undefined), async (writes, seqs) => {
-        await this.tablesOf(writes);
-        return sink.setMany(writes.map((write, i) => this.storeWrite(write, seqs, i)));
-      }),
-      this.run(batch.filter(({ writes }) => writes[0].record === undefined), (writes, seqs) =>
-        sink.deleteMany(writes.map((write, i) => ({ wallet: write.wallet, version: write.version, event: this.eventText(write, seqs, i) }))),
-      ),
-    ]);
-  }
-
-  private async run(groups: readonly WriteGroup[], work: (writes: readonly PendingWrite[], seqs: number[]) => Promise<WriteOutcome[]>): Promise<void> {
-    if (groups.length === 0) return;
-    const writes = groups.length === 1 ? groups[0].writes : groups.flatMap((group) => group.writes);
-    /** The number of each write's event; 0 before it has one. */
-    const seqs = new Array<number>(writes.length).fill(0);
-    let outcomes: WriteOutcome[];
-    try {
-      outcomes = await work(writes, seqs);
-    } catch (error) {
-      const failed = ProfileCacheError.from(error, 'ERR_L2_UNAVAILABLE');
-      outcomes = writes.map(() => ({ status: 'failed', error: failed }));
-    }
-    const failures = outcomes.filter((outcome) => outcome.status === 'failed');
-    // A full L2 refuses writes and answers reads: nobody who reads must be told that it is down.
-    const isAway = failures.length === outcomes.length && failures.some(({ error }) => error.code !== 'ERR_L2_STORAGE');
-    if (isAway) this.breaker?.failed(failures[0].error, writes.map(({ wallet }) => wallet));
-    else this.breaker?.succeeded();
-    if (this.outgoing !== undefined) {
-      this.row.count(COUNTER.eventsPublished, outcomes.filter((outcome) => outcome.status === 'stored').length);
-      writes.forEach((write, i) => this.settleNumber(write, seqs[i], outcomes[i]));
-    }
-    let from = 0;
-    for (const group of groups) group.sent.resolve(outcomes.slice(from, (from += group.writes.length)));
-  }
-
-  private async tablesOf(writes: readonly PendingWrite[]): Promise<void> {
-    const ids = new Set(writes.map((write) => write.record?.schemaId ?? 0));
-    await Promise.all([...ids].map((id) => this.structures?.ensureStored(id)));
-  }
-
-  private storeWrite(write: PendingWrite, seqs: number[], i: number): StoreWrite {
-    const { raw, schemaId } = write.record as { raw: Uint8Array; schemaId: number };
-    return {
-      wallet: write.wallet, raw, schemaId, version: write.version,
-      // Negative in its grace; a record lives `graceMs` longer.
-      ttlMs: Math.max(1 - this.graceMs, write.expiresAtMs - this.clock.monotonicMs()),
-      event: this.eventText(write, seqs, i),
-    };
-  }
-
-  private eventText(write: PendingWrite, seqs: number[], i: number): string | undefined {
-    const event = this.outgoing?.event(typeOf(write), write.wallet, write.version);
-    seqs[i] = event?.seq ?? 0;
-    return event?.text;
-  }
-
-  private settleNumber(write: PendingWrite, seq: number, outcome: WriteOutcome): void {
-    if (seq === 0) return;
-    if (outcome.status === 'failed') this.outgoing?.inDoubt(seq, typeOf(write), write.wallet);
-    else this.outgoing?.decided(seq, outcome.status === 'stored');
   }
 
   private track<T>(work: Promise<T>): Promise<T> {
