@@ -40,6 +40,7 @@ describe('the owner', () => {
     expect(gaps).toEqual([]);
     expect(await cache.getProfile('w')).toEqual({ n: 1 });
     await until('the rest is confirmed', () => cache.getProfileSync('w') !== undefined);
+    await until('the gap is told', () => gaps.length > 0);
     expect(gaps).toEqual([expect.stringMatching(/^this thread stood still for \d+ ms$/)]);
     expect(cache.getStats()).toMatchObject({ channelGaps: 1, servedUnchecked: 0 });
     expect(cache.getStats().revalidated).toBeGreaterThanOrEqual(1);
