@@ -23,7 +23,8 @@ async function witness() {
   });
   while (going) {
     await cache.updateProfile('witness', { n: ++n });
-    const seen = cache.getProfileSync('witness');
+    // It may have been evicted since, or hidden after the process stood still: L2 has it then.
+    const seen = cache.getProfileSync('witness') ?? (await cache.getProfile('witness'));
     if (seen?.n !== n) faults.push(`wrote ${n}, read ${seen?.n}`);
     const other = wallet();
     const profile = await cache.getProfile(other);
