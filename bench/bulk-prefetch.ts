@@ -48,7 +48,7 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
     ['bulkPrefetch', async () => {
       const fleet = coldOf(prefetches++);
       const cost = await costOf(() => cache.bulkPrefetch(fleet.wallets));
-      mustHoldAll(cost.result, fleet, 'bulkPrefetch');
+      await mustHoldAll(cost.result, fleet, 'bulkPrefetch');
       return cost;
     }],
     ['warm', async () => {
@@ -78,7 +78,7 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
   for (let round = 0; round < FRESH_ROUNDS; round++) {
     const fresh = await open();
     const cost = await costOf(() => fresh.bulkPrefetch(fleets[0].wallets));
-    mustHoldAll(cost.result, fleets[0], 'bulkPrefetch of a fresh cache');
+    await mustHoldAll(cost.result, fleets[0], 'bulkPrefetch of a fresh cache');
     costs.fresh.push(cost);
     await fresh.close();
   }

@@ -44,7 +44,7 @@ async function measure(folder: string): Promise<Findings> {
     }
     // L1 of the writer holds the second fleet: the first is cold, and prefetching it makes the second one cold.
     const prefetch = await costOf(() => writer.bulkPrefetch(fleets[0].wallets));
-    mustHoldAll(prefetch.result, fleets[0], 'bulkPrefetch');
+    await mustHoldAll(prefetch.result, fleets[0], 'bulkPrefetch');
     const warm = await costOf(() => writer.warm(fleets[1].wallets));
     must(warm.result.promoted === PROFILES, `warm promoted ${warm.result.promoted}`);
     if (round < 0) continue;
