@@ -3,43 +3,16 @@
  * what was chosen on the recorded traces holds elsewhere. Nothing is chosen by them alone.
  */
 import type { Trace } from '../../src/cli/simulate-replay.ts';
+import { seededRandom, zipfRanks } from './profiles.ts';
 
 type Random = () => number;
-
-/** mulberry32 (T. Ettinger, public domain). */
-function seeded(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Ranks from 0, the first the most frequent. */
-function zipf(keys: number, exponent: number, random: Random): () => number {
-  const upTo = new Float64Array(keys);
-  let sum = 0;
-  for (let rank = 0; rank < keys; rank++) upTo[rank] = sum += 1 / (rank + 1) ** exponent;
-  return () => {
-    const wanted = random() * sum;
-    let low = 0;
-    for (let high = keys - 1; low < high; ) {
-      const middle = (low + high) >> 1;
-      if (upTo[middle] < wanted) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  };
-}
 
 /** Keys from here on are asked for once. */
 const ONCE = 10_000_000;
 
 type Maker = (random: Random) => (at: number) => number;
 
-const zipfOf = (keys: number, exponent: number): Maker => (random) => zipf(keys, exponent, random);
+const zipfOf = (keys: number, exponent: number): Maker => (random) => zipfRanks(keys, exponent, random);
 
 const PATTERNS: Record<string, Maker> = {
   'made-zipf-0.6': zipfOf(8_000, 0.6),
@@ -47,7 +20,7 @@ const PATTERNS: Record<string, Maker> = {
   'made-zipf-1.2': zipfOf(60_000, 1.2),
   /** What is popular moves on by one key every 12 requests. */
   'made-drift': (random) => {
-    const rank = zipf(9_000, 0.95, random);
+    const rank = zipfRanks(9_000, 0.95, random);
     return (at) => rank() + Math.floor(at / 12);
   },
   /** A new item every 8 requests; half of all requests go to the last few. */
@@ -67,7 +40,7 @@ const PATTERNS: Record<string, Maker> = {
   'made-loop': () => (at) => at % 3_000,
   /** Three loops and a Zipf, taken in turns by chance. */
   'made-loops': (random) => {
-    const rank = zipf(3_000, 0.9, random);
+    const rank = zipfRanks(3_000, 0.9, random);
     const places = [0, 0, 0];
     return () => {
       const which = Math.floor(random() * 4);
@@ -76,13 +49,13 @@ const PATTERNS: Record<string, Maker> = {
   },
   /** Every 10,000 requests a scan of 4,000 keys, nine of ten requests of that time. */
   'made-scans': (random) => {
-    const rank = zipf(6_000, 0.85, random);
+    const rank = zipfRanks(6_000, 0.85, random);
     let fresh = ONCE;
     return (at) => (at % 10_000 >= 6_000 && random() < 0.9 ? fresh++ : rank());
   },
   /** Nothing is left of a phase after 15,000 requests. */
   'made-phases': (random) => {
-    const ranks = [zipf(4_000, 0.7, random), zipf(2_500, 1, random)];
+    const ranks = [zipfRanks(4_000, 0.7, random), zipfRanks(2_500, 1, random)];
     return (at) => {
       const phase = Math.floor(at / 15_000);
       return phase * 10_000 + (phase % 3 === 2 ? at % 2_000 : ranks[phase % 2]());
@@ -98,7 +71,7 @@ const PATTERNS: Record<string, Maker> = {
   },
   /** Files of 1 to 64 blocks, read from their beginning. */
   'made-files': (random) => {
-    const rank = zipf(1_500, 0.8, random);
+    const rank = zipfRanks(1_500, 0.8, random);
     let file = 0;
     let block = Infinity;
     return () => {
@@ -128,7 +101,7 @@ const PATTERNS: Record<string, Maker> = {
 export const MADE_TRACES = Object.keys(PATTERNS);
 
 export function madeTrace(name: string, requests = 120_000): Trace {
-  const next = PATTERNS[name](seeded([...name].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), 7)));
+  const next = PATTERNS[name](seededRandom([...name].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), 7)));
   const ids = new Uint32Array(requests);
   const known = new Map<number, number>();
   for (let at = 0; at < requests; at++) {

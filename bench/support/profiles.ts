@@ -98,29 +98,34 @@ export function makeFleet(count: number, firstSeed = 1): Fleet {
   return { wallets, profiles, json: profiles.map((profile) => JSON.stringify(profile)), entries: profiles.map((profile) => [profile.wallet_address, profile] as const) };
 }
 
+/** Draws ranks from 0, the first the most frequent: of Zipf's law, by the table of its sums. */
+export function zipfRanks(items: number, exponent: number, random: () => number): () => number {
+  const upTo = new Float64Array(items);
+  let sum = 0;
+  for (let rank = 0; rank < items; rank++) upTo[rank] = sum += (rank + 1) ** -exponent;
+  return () => {
+    const wanted = random() * sum;
+    let low = 0;
+    for (let high = items - 1; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (upTo[middle] < wanted) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+}
+
 /**
  * Draws from 0..items-1 with P(rank k) proportional to 1 / (k + 1)^exponent, ranks shuffled over the items: a trace to be read in a circle.
  * Inverse of the cumulated weights, by bisection.
  */
 export function zipfTrace(items: number, draws: number, exponent: number, seed: number): Uint32Array {
   const random = seededRandom(seed);
-  const upTo = new Float64Array(items);
-  let sum = 0;
-  for (let k = 0; k < items; k++) upTo[k] = sum += (k + 1) ** -exponent;
+  const rank = zipfRanks(items, exponent, random);
   const itemOfRank = Uint32Array.from({ length: items }, (_, i) => i);
   for (let i = items - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
     [itemOfRank[i], itemOfRank[j]] = [itemOfRank[j], itemOfRank[i]];
   }
-  return Uint32Array.from({ length: draws }, () => {
-    const wanted = random() * sum;
-    let low = 0;
-    let high = items - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (upTo[middle] < wanted) low = middle + 1;
-      else high = middle;
-    }
-    return itemOfRank[low];
-  });
+  return Uint32Array.from({ length: draws }, () => itemOfRank[rank()]);
 }

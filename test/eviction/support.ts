@@ -1,5 +1,6 @@
 /** Small things that the tests of eviction share. */
 import fc from 'fast-check';
+import { seededRandom, zipfRanks } from '../../bench/support/profiles.ts';
 import type { EvictionPolicy } from '../../src/eviction/policy.ts';
 import { hashOfId, type Trace } from '../../src/cli/simulate-replay.ts';
 
@@ -12,32 +13,10 @@ export const traceOf = (keys: readonly (string | number)[], sizes?: readonly num
   return { ids, uniqueKeys: known.size, sizes: sizes && Uint32Array.from(sizes) };
 };
 
-/** mulberry32 (T. Ettinger, public domain): the same numbers for the same seed, from 0 to 1. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+export { seededRandom as seeded };
 
 export function zipfTrace(keys: number, requests: number, exponent: number, seed: number): Trace {
-  const random = seeded(seed);
-  const upTo = new Float64Array(keys);
-  let sum = 0;
-  for (let i = 0; i < keys; i++) upTo[i] = sum += 1 / (i + 1) ** exponent;
-  return traceOf(Array.from({ length: requests }, () => {
-    const wanted = random() * sum;
-    let low = 0;
-    for (let high = keys - 1; low < high; ) {
-      const middle = (low + high) >> 1;
-      if (upTo[middle] < wanted) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }));
+  return traceOf(Array.from({ length: requests }, zipfRanks(keys, exponent, seededRandom(seed))));
 }
 
 export type Op = { kind: 'get' | 'remove'; key: number } | { kind: 'reset' };
