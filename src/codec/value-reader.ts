@@ -32,6 +32,8 @@ export const PREFIX_MAPS = 1;
 export const PREFIX_UNICODE = 2;
 
 const freeze = Object.freeze;
+/** A larger value is not kept alive for the sake of its hidden classes. */
+const MAX_SPECIMEN_BYTES = 16 * 1024;
 /** Of the decode under way: the table's records, and the shapes that the value itself defines (undefined: it may not). */
 let records: readonly RecordReader[] | undefined;
 let inlineShapes: Array<readonly string[] | undefined> | undefined;
@@ -42,6 +44,11 @@ export class ValueReader {
   readonly #portable: boolean;
   /** The last value read holds a Uint8Array or Buffer, which cannot be frozen. */
   hadBinary = false;
+  /**
+   * The last value, so that one of its kind is always alive: hidden classes go with the last object of theirs, and with them the code that was
+   * compiled for them. A collection that found every profile dropped made the next decodes three times as slow (codec-costs.md).
+   */
+  specimen: object | undefined;
 
   constructor(structures: readonly (readonly string[])[] | undefined, isPortable: boolean) {
     this.#records = structures?.map((keys) => recordReader(keys, READERS));
@@ -63,6 +70,7 @@ export class ValueReader {
       const isRecord = this.#records !== undefined && first >= 0x40 && first < 0x80;
       if (!isRecord && !isPlainObject(value)) throw corrupt('the value is no object', 'value');
       this.hadBinary = cursor.hadBinary;
+      if (stop - start <= MAX_SPECIMEN_BYTES) this.specimen = value as object;
       return value as object;
     } finally {
       cursor.text = '';
