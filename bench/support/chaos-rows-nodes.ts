@@ -1,15 +1,59 @@
 /** Rows in which nodes die, hang, change roles or move slots. */
+import { BareClient } from './chaos-bare.ts';
+import { NODE_TIMEOUT_MS, type ChaosCluster } from './chaos-cluster.ts';
+import { L2_TIMEOUT_MS } from './chaos-load.ts';
 import { Oracle } from './chaos-oracle.ts';
-import type { Row } from './chaos-row.ts';
+import type { Row, RowContext, RowOutcome } from './chaos-row.ts';
 import { atMost, check, underLoad } from './chaos-row.ts';
 
 const MIB = 1024 * 1024;
 const FAILOVERS = 20;
+const VOTE_SLACK_MS = 300;
 const RESHARD_SLOTS = 1_000;
 const ROLLING_ROUNDS = 3;
 const CLUSTERDOWN_MS = 12_000;
 
 const pick = <T>(items: readonly T[], seed: number): T => items[seed % items.length];
+
+/**
+ * Masters hand over, the three shards in turn: a master votes once for a shard in twice the node timeout, and asked for a second hand-over
+ * before that, the one that hands over holds writes back until its peers may vote again. That is what Redis does to any client.
+ */
+async function handOver(context: RowContext): Promise<RowOutcome> {
+  const bare = new BareClient(context.nodes, `chaos-C7-bare-${context.seed}:`, L2_TIMEOUT_MS);
+  try {
+    return await underLoad(context, 'C7', {}, async ({ cluster, load, wait, checks, notes }) => {
+      const before = { unread: load.unanswered, queued: load.queued };
+      const shards = await Promise.all((await cluster.masters()).map(async ({ port }) => ({ master: port, replica: await replicaOf(cluster, port), notBeforeMs: 0 })));
+      let hold = 0;
+      for (let i = 0; i < FAILOVERS; i++) {
+        const shard = shards[i % shards.length];
+        await wait(Math.max(50, shard.notBeforeMs - performance.now()));
+        const startMs = performance.now();
+        await cluster.failover('', shard.replica);
+        hold = Math.max(hold, performance.now() - startMs);
+        shard.notBeforeMs = performance.now() + 2 * NODE_TIMEOUT_MS + VOTE_SLACK_MS;
+        [shard.master, shard.replica] = [shard.replica, shard.master];
+        // The demoted master has to be a linked replica before it can take over in its turn.
+        await cluster.cluster.waitUntilHealthy();
+      }
+      await bare.stop();
+      const unread = load.unanswered - before.unread;
+      const queued = load.queued - before.queued;
+      checks.push(
+        check(unread === 0 || bare.reads.late > 0, `unanswered reads ${unread} = 0 (late ones of a bare client ${bare.reads.late})`),
+        check(queued === 0 || bare.writes.late > 0, `queued writes ${queued} = 0 (late ones of a bare client ${bare.writes.late})`),
+      );
+      notes.push(bare.text, `longest hand-over, by INFO of the new master, ${Math.round(hold)} ms`);
+    });
+  } finally {
+    await bare.stop();
+  }
+}
+
+/** Of a master that has one. */
+const replicaOf = (cluster: ChaosCluster, port: number): Promise<number> =>
+  cluster.at(port, async (redis) => Number(/slave0:.*port=(\d+)/.exec(await redis.info('replication'))?.[1]));
 
 export const nodeRows: Row[] = [
   {
@@ -40,17 +84,7 @@ export const nodeRows: Row[] = [
       await wait(4_000);
     }),
   },
-  {
-    id: 'C7', fault: `CLUSTER FAILOVER, ${FAILOVERS} times`, on: 'cluster',
-    run: (context) => underLoad(context, 'C7', { unnoticed: true }, async ({ cluster, wait }) => {
-      for (let i = 0; i < FAILOVERS; i++) {
-        await cluster.failover();
-        // The demoted master has to be a linked replica before it can take over in its turn.
-        await cluster.cluster.waitUntilHealthy();
-        await wait(50);
-      }
-    }),
-  },
+  { id: 'C7', fault: `CLUSTER FAILOVER, ${FAILOVERS} times`, on: 'cluster', run: handOver },
   {
     id: 'C7F', fault: 'CLUSTER FAILOVER FORCE, then TAKEOVER', on: 'cluster',
     run: (context) => underLoad(context, 'C7F', { recoveryMs: 12_000 }, async ({ cluster, wait }) => {
@@ -82,7 +116,7 @@ export const nodeRows: Row[] = [
     run: (context) => underLoad(context, 'C9', { recoveryMs: 3_000, lostAndVisible: 0 }, async ({ cluster, load, wait, faultEnds, checks }) => {
       const status = await cluster.masters();
       const victim = pick(status, context.seed);
-      const replicaPort = await cluster.at(victim.port, async (redis) => Number(/slave0:.*port=(\d+)/.exec(await redis.info('replication'))?.[1]));
+      const replicaPort = await replicaOf(cluster, victim.port);
       cluster.kill(replicaPort);
       cluster.kill(victim.port);
       await wait(3_000);
@@ -116,7 +150,7 @@ export const nodeRows: Row[] = [
         for (const { port } of cluster.addresses) {
           const isMaster = (await cluster.masters()).find((node) => node.port === port);
           if (isMaster) {
-            const replica = await cluster.at(port, async (redis) => Number(/slave0:.*port=(\d+)/.exec(await redis.info('replication'))?.[1]));
+            const replica = await replicaOf(cluster, port);
             await cluster.failover('', replica);
             await cluster.cluster.waitUntilHealthy();
           }
