@@ -83,9 +83,9 @@ async function clearKeys(node: RedisNode, keys: Buffer[], limit: Buffer, timeout
   const rest: Arg[] = [keys.length, ...keys, limit];
   if (timeoutMs === 0) throw timeoutError(timeoutMs, node.name);
   try {
-    await withTimeout(node.send('evalsha', [CLEAR_SCRIPT.sha, ...rest]).catch((error: unknown) => {
+    await withTimeout(node.forWrites.send('evalsha', [CLEAR_SCRIPT.sha, ...rest]).catch((error: unknown) => {
       if (verdictOf(error, node.name).kind !== 'noscript') throw error;
-      return node.send('eval', [CLEAR_SCRIPT.text, ...rest]);
+      return node.forWrites.send('eval', [CLEAR_SCRIPT.text, ...rest]);
     }), timeoutMs);
     return true;
   } catch (error) {

@@ -1,11 +1,14 @@
 /**
- * One node and our one connection to it. ioredis connects, does TLS and the login, and reconnects, for ever; from its `ready` on the
+ * One node and our connection to it. ioredis connects, does TLS and the login, and reconnects, for ever; from its `ready` on the
  * stream is ours: commands are written as they are, and replies go from the socket's chunk to who waits for them, without an
  * object, a Buffer and a promise for each key. A command is either on the wire once or reported as failed:
  * no offline queue (it outlives a timeout), no re-sending after a reconnect, no retry per request.
  *
  * A connection counts as usable once the node has answered TIME on it: that tells a listening socket from a living process,
  * and gives the offset of its clock, which the deadlines inside scripts need.
+ *
+ * Writes have a connection of their own, opened behind the first of them: a node that hands its slots over, or is told CLIENT PAUSE WRITE,
+ * holds writes back, and with them whatever lies behind them on their connection. Reads then need not wait.
  */
 import { Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
@@ -25,6 +28,9 @@ const RECONNECT_MAX_MS = 1_000;
 const HANDSHAKE_MS = 1_000;
 /** A clock sample serves this long; asking again is the liveness check of an idle connection as well. */
 const CLOCK_REFRESH_MS = 5_000;
+
+/** Refusals after which writes go the way of the reads again: a node may let us have one connection and no more. */
+const LANE_REFUSALS = 3;
 
 export type { Arg } from './resp-command.ts';
 
@@ -52,9 +58,12 @@ export class RedisNode extends EventEmitter<NodeEvents> {
   lastError: Error | undefined;
   /** Connections that were refused or lost since the last usable one. */
   failures = 0;
+  readonly #options: NodeConnectOptions;
   readonly #redis: Redis;
   readonly #hungMs: number;
+  #writeLane: RedisNode | undefined;
   #usable = false;
+  #wasUsable = false;
   #closed = false;
   #epoch = 0;
   /** From `ready` to `close`. */
@@ -77,6 +86,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     this.host = host;
     this.port = port;
     this.name = `${host}:${port}`;
+    this.#options = options;
     this.#hungMs = Math.max(500, 2 * options.commandTimeoutMs);
     this.#redis = new Redis({
       ...connectionOptions(host, port, options.redis),
@@ -113,6 +123,20 @@ export class RedisNode extends EventEmitter<NodeEvents> {
 
   get usable(): boolean {
     return this.#usable;
+  }
+
+  /** The connection that writes go to: this one until the other is up, and when it cannot be had. */
+  get forWrites(): RedisNode {
+    if (this.#closed || !this.#usable) return this;
+    const lane = (this.#writeLane ??= this.#openLane());
+    // One that was up comes back at once, if this one is up: writes that are held back must not move over to the reads.
+    return lane.usable || (lane.#wasUsable && lane.failures < LANE_REFUSALS) ? lane : this;
+  }
+
+  #openLane(): RedisNode {
+    const lane = new RedisNode(this.host, this.port, { ...this.#options, readOnly: false });
+    lane.on('usable', () => this.emit('usable')).on('down', () => this.emit('down'));
+    return lane;
   }
 
   /** Fresh and not refused yet: worth waiting for. */
@@ -228,7 +252,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
       return;
     }
     if (epoch !== this.#epoch || this.#closed) return;
-    this.#usable = true;
+    this.#usable = this.#wasUsable = true;
     this.failures = 0;
     this.lastError = undefined;
     this.emit('usable');
@@ -248,6 +272,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
   /** Called every so often by the topology: leaves a connection that has stopped answering, and asks idle ones for the time. */
   check(): void {
     if (this.#closed) return;
+    this.#writeLane?.check();
     const nowMs = systemClock.monotonicMs();
     if (this.#usable) {
       if (this.#reader && this.#reader.pending > 0 && nowMs - this.#quietSinceMs > this.#hungMs) this.reset(`no answer for ${Math.round(nowMs - this.#quietSinceMs)} ms`);
@@ -268,6 +293,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     if (this.#closed) return;
     this.#closed = true;
     this.#usable = false;
+    this.#writeLane?.removeAllListeners().close();
     this.#redis.disconnect();
     this.#redis.stream?.destroy();
     this.emit('down');

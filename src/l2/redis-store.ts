@@ -140,7 +140,7 @@ export class RedisStore implements L2Store {
       maxBytes: WRITE_MAX_BYTES,
       bytesOf: (i) => items[i].envelope.length,
       idempotent: false,
-      pick: (slot) => this.#topology.ownersOf(slot)?.master,
+      pick: (slot) => this.#topology.ownersOf(slot)?.master.forWrites,
       how: { command: (indices, node, remainingMs, wholeScript) => {
         const leftMs = remainingMs - DEADLINE_MARGIN_MS - Math.min(node.clockUncertaintyMs, remainingMs / 4);
         if (!(leftMs > 0)) return undefined;
@@ -212,7 +212,7 @@ export class RedisStore implements L2Store {
     const slot = keySlot(this.#context.channelName);
     const pick = () => {
       const master = this.#topology.ownersOf(slot)?.master;
-      return master?.usable ? master : (this.#topology.nodes().find((node) => node.usable) ?? master);
+      return (master?.usable ? master : (this.#topology.nodes().find((node) => node.usable) ?? master))?.forWrites;
     };
     await this.#counted(() => this.#single(slot, 'publish', [this.#context.channelName, event], deadlineMs, pick));
   }
@@ -248,7 +248,7 @@ export class RedisStore implements L2Store {
   }
 
   /** One command for one slot, with the redirects and the deadline of a batch of one. */
-  async #single(slot: number, what: string | Script, args: Arg[], deadlineMs: number | undefined, pick = () => this.#topology.ownersOf(slot)?.master): Promise<unknown> {
+  async #single(slot: number, what: string | Script, args: Arg[], deadlineMs: number | undefined, pick = this.#pickOf(slot, what)): Promise<unknown> {
     let answer: unknown;
     let problem: ProfileCacheError | undefined;
     await new BatchRun(this.#topology, {
@@ -273,6 +273,11 @@ export class RedisStore implements L2Store {
     }, this.#timeoutMs(deadlineMs)).run();
     if (problem) throw problem;
     return answer;
+  }
+
+  #pickOf(slot: number, what: string | Script): () => RedisNode | undefined {
+    const master = () => this.#topology.ownersOf(slot)?.master;
+    return what === 'get' ? master : () => master()?.forWrites;
   }
 
   async #batch(plan: ConstructorParameters<typeof BatchRun>[1], deadlineMs: number | undefined): Promise<void> {
