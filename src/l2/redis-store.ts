@@ -2,8 +2,8 @@
  * The L2 store over Redis Cluster or one Redis. Composition only: redis-topology knows who serves what, redis-batch moves
  * keys, redis-scripts is what runs inside Redis, slots names the keys.
  *
- * Connections are ioredis ones, a single one for each node; ioredis' own Cluster class is not used, because it gives nodes an
- * offline queue that cannot be turned off, and a command in it is sent after it was reported as timed out.
+ * Connections are ioredis ones: for each node one that reads and, behind the first write, one that writes. ioredis' own Cluster class is
+ * not used, because it gives nodes an offline queue that cannot be turned off, and a command in it is sent after it was reported as timed out.
  */
 import { ENVELOPE, isTombstone } from '../codec/envelope.ts';
 import { systemClock } from '../clock.ts';

@@ -5,6 +5,7 @@
  * all there is.
  */
 import { randomUUID } from 'node:crypto';
+import { ProfileCacheError } from '../errors.ts';
 import type { LoadAsk, LoadEnd, LoadTurn } from './backend.ts';
 import { deferred, type Deferred } from './deferred.ts';
 import type { LoadMemory, Memory } from './load-memory.ts';
@@ -51,23 +52,26 @@ export const MAX_LEASES = 20;
 
 export class LoadTurns {
   private readonly turns = new Map<string, Turn>();
+  private readonly asking = new Set<Promise<void>>();
   private readonly releases = new Set<Promise<void>>();
+  private closed = false;
   private readonly parts: TurnParts;
 
   constructor(parts: TurnParts) {
     this.parts = parts;
   }
 
-  /** Whose loader runs in another thread sees to it that the turn ends with that thread. */
+  /** Whose loader runs in another thread sees to it that the turn ends with that thread. Rejects with ERR_CLOSED once turns are drained. */
   async begin(wallet: string, ask: LoadAsk): Promise<LoadTurn> {
     const { parts } = this;
     const known = await this.known(wallet, ask);
     if (known !== undefined) return known;
+    if (this.closed) throw closedError();
     const running = this.turns.get(wallet);
     if (running !== undefined) return { kind: 'busy', ended: running.ended.promise };
     const turn: Turn = { ended: deferred(), token: randomUUID(), leased: false };
     this.turns.set(wallet, turn);
-    if (parts.leases !== undefined) turn.leased = await this.tryLease(wallet, turn);
+    if (parts.leases !== undefined) await this.askLease(wallet, turn);
     try {
       // Someone else may have loaded it between the caller's read and this turn.
       if (await parts.lookAgain(wallet, ask)) {
@@ -78,6 +82,7 @@ export class LoadTurns {
       this.end(wallet, {});
       throw error;
     }
+    if (this.turns.get(wallet) !== turn) throw closedError();
     if (parts.leases !== undefined && !turn.leased) {
       void this.waitForOther(wallet, turn, ask);
       return { kind: 'busy', ended: turn.ended.promise };
@@ -105,9 +110,11 @@ export class LoadTurns {
     turn.ended.resolve(end);
   }
 
-  /** Resolves when every lease has been given back: who comes next must not wait for one that nobody holds. */
+  /** The end. Resolves when every lease has been given back, those too that are still asked for: who comes next must not wait for one that nobody holds. */
   async drain(): Promise<void> {
+    this.closed = true;
     for (const wallet of this.turns.keys()) this.end(wallet, {});
+    await Promise.all(this.asking);
     await Promise.all(this.releases);
   }
 
@@ -156,6 +163,17 @@ export class LoadTurns {
     turn.renewal.unref();
   }
 
+  /** Sets `turn.leased`. */
+  private askLease(wallet: string, turn: Turn): Promise<void> {
+    const asked = this.tryLease(wallet, turn).then((held) => {
+      turn.leased = held;
+      // Ended meanwhile: nobody else will give it back.
+      if (held && this.turns.get(wallet) !== turn) this.giveBack(wallet, turn);
+    });
+    this.asking.add(asked);
+    return asked.finally(() => this.asking.delete(asked));
+  }
+
   private async tryLease(wallet: string, turn: Turn): Promise<boolean> {
     try {
       return await (this.parts.leases as LeaseStore).acquireLease(wallet, turn.token, this.parts.leaseMs);
@@ -173,14 +191,13 @@ export class LoadTurns {
       for (let pollMs = FIRST_POLL_MS; waits() && performance.now() < giveUpMs; pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS)) {
         await this.untilChanged(turn, pollMs * (0.75 + Math.random() / 2));
         if (!waits() || (await this.parts.lookAgain(wallet, ask))) break;
-        turn.leased = await this.tryLease(wallet, turn);
+        await this.askLease(wallet, turn);
         if (turn.leased) break;
       }
     } catch {
       // The cache has been closed meanwhile, which ends every turn.
     }
     if (waits()) this.end(wallet, {});
-    else if (turn.leased) this.giveBack(wallet, turn);
   }
 
   private untilChanged(turn: Turn, atMostMs: number): Promise<void> {
@@ -193,3 +210,5 @@ export class LoadTurns {
     });
   }
 }
+
+const closedError = (): ProfileCacheError => new ProfileCacheError('ERR_CLOSED', 'the cache was closed before the load began; open a new one');

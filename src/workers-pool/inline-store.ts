@@ -90,8 +90,8 @@ export class InlineStore {
     }
   }
 
-  /** As `L2Client.fetchMany`: the store keeps the deadline, and what comes after it is not visited. */
-  async read(wallets: readonly string[], visit: (record: FetchedRecord) => void, graceMs: number): Promise<FetchResult> {
+  /** As `L2Client.fetchMany`: the store keeps the deadline (monotonic), and what comes after it is not visited. */
+  async read(wallets: readonly string[], visit: (record: FetchedRecord) => void, graceMs: number, deadlineMs: number): Promise<FetchResult> {
     const result: FetchResult = { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
     const store = this.#store as L2Store;
     let problem: { error: unknown } | undefined;
@@ -120,7 +120,7 @@ export class InlineStore {
         missing: (i) => void result.missing.push(wallets[i]),
         tooLarge: damaged,
         failed: (i, error: ProfileCacheError) => void result.failed.set(wallets[i], error),
-      });
+      }, deadlineMs);
     } finally {
       this.#underWay--;
     }

@@ -92,7 +92,7 @@ export class L2Client {
     if (wallets.length === 0) return { found: 0, missing: [], floors: new Map(), failed: new Map(), corrupt: [] };
     const way = this.#inline?.choose('read', wallets.length) ?? 'worker';
     const startMs = performance.now();
-    const result = way === 'inline' ? await this.#inline!.read(wallets, visit, graceMs) : await this.#fetchByWorkers(wallets, visit, graceMs);
+    const result = way === 'inline' ? await this.#inline!.read(wallets, visit, graceMs, systemClock.monotonicMs() + this.#timeoutMs) : await this.#fetchByWorkers(wallets, visit, graceMs);
     if (wallets.length === 1 && result.failed.size === 0) this.#inline?.took('read', way, performance.now() - startMs);
     if (way === 'inline') {
       this.#counts.inlineReads++;
