@@ -1,7 +1,7 @@
 /** What goes in and comes out of the public verbs beside profiles: events, options of calls, counts. */
 import type { ProfileCacheError } from './errors.ts';
 import type { UpdateCounts } from './load/bulk-update.ts';
-import type { StaleServed } from './load/loading.ts';
+import type { StaleServed } from './load/load-stale.ts';
 import type { Change } from './load/owner.ts';
 import type { LoadCallOptions } from './options.ts';
 

@@ -6,7 +6,7 @@ export type {
   BulkLoadedOf, CacheEvents, LoadedOf, LoadManyOptions, LoadOptions, ProfileChange, ReadOptions, UpdateCounts, WriteOptions,
 } from './cache-api.ts';
 export type { LoadCallOptions, ProfileCacheOptions, L2OptionsInput } from './options.ts';
-export type { StaleServed } from './load/loading.ts';
+export type { StaleServed } from './load/load-stale.ts';
 export type { CacheHandle } from './handle.ts';
 export type { CacheHealth } from './load/backend.ts';
 export type { EntryInfo } from './load/thread-cache.ts';

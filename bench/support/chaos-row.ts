@@ -8,7 +8,7 @@ import type { Oracle } from './chaos-oracle.ts';
 import type { ChaosProxies } from './chaos-proxy.ts';
 
 /** A read may take this much longer than its deadline, and as much again as our own event loop stood still. */
-const DEADLINE_SLACK_MS = 50;
+export const DEADLINE_SLACK_MS = 50;
 const BASELINE_MS = 1_000;
 
 export interface Check {

@@ -165,7 +165,9 @@ export class Owner implements Backend {
     report.failed = (await this.reads.fetch(wallets, visit((wallet) => again.push(wallet)), watch)).failed;
     // L2 cannot say whether what L1 holds is still good: better that than nothing.
     for (const wallet of report.failed.keys()) {
-      if (this.revalidation?.release(wallet) !== true || !inL1(wallet)) continue;
+      // Maybe it has been released already, by another who asked in vain.
+      this.revalidation?.release(wallet);
+      if (!inL1(wallet)) continue;
       report.found++;
       report.failed.delete(wallet);
     }

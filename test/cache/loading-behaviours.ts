@@ -1,7 +1,7 @@
 /** The options of getOrLoad, on any L2: each of these tests fails where its option is ignored. `freshL2` gives an L2 that no other test has used. */
 import { describe, expect, test } from 'vitest';
 import { ProfileCacheError } from '../../src/errors.ts';
-import type { StaleServed } from '../../src/load/loading.ts';
+import type { StaleServed } from '../../src/load/load-stale.ts';
 import type { L2OptionsInput, ProfileCacheOptions } from '../../src/options.ts';
 import { closeCachesAfterEach, openCache, until } from '../support/caches.ts';
 

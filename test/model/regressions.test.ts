@@ -126,6 +126,21 @@ describe('a calendar ahead of ours', () => {
   });
 });
 
+test('6: L2 answers nobody after a gap: the check in the background has given up first, and a reader gets what L1 holds all the same', async () => {
+  const s = set();
+  await s.finish(s.history.update(0, s.cache(0), 'A'));
+  await s.runBut(/never/, () => s.world.quiet);
+  const [node] = s.world.nodes;
+  node.source.break();
+  s.world.losesRequests(2);
+  await s.take(/n0 subscribes again/);
+  expect(s.cache(0).getProfileSync('A')).toBeUndefined();
+  await s.finish(s.history.get(0, s.cache(0), 'A'));
+  expect(s.last().seen).toBeGreaterThan(0);
+  s.world.calmDown();
+  await s.rest();
+});
+
 test('3: a load that had to be queued is not stamped anew: the update that came meanwhile stays', async () => {
   const s = set({ fates: ['ok', 'ok', 'ok', 'request-lost'] });
   s.hold(/n0 hears/);
