@@ -5,8 +5,12 @@
  *
  * An entry is a place: a number, by which columns hold what belongs to it. From the wallet to its profile a hit follows one reference less
  * than it would through an object for each entry, and what it checks on the way stands together in 16 bytes.
+ *
+ * The owner changes slots by the thousand, and each costs it only what ends the entry: the profile and its time. The wallet goes on naming its place
+ * until that is given to another, or somebody asks and finds it outdated.
  */
 import { NearAdmission } from './near-admission.ts';
+import { PlaceChains } from './place-chains.ts';
 
 const TICK_MS = 64;
 const MAX_TICK = 2 ** 30;
@@ -25,6 +29,8 @@ const WORD = { slot: 0, version: 1, lastWholeTick: 2, hit: 3 } as const;
 const WORD_BITS = 2;
 const FIRST_PLACES = 64;
 const NOWHERE = -1;
+/** A time before all others. */
+const OVER = -1;
 
 export class NearCache {
   private readonly places = new Map<string, number>();
@@ -39,26 +45,30 @@ export class NearCache {
   private readonly admission: NearAdmission;
   private readonly versions: SlotVersions | undefined;
   /** Of the owner: who has to go when a slot changes. */
-  private readonly bySlot: Map<number, number> | undefined;
+  private readonly bySlot: PlaceChains | undefined;
 
   /** @param versions where the versions of the slots stand; undefined for the owner, who calls `slotChanged`. */
   constructor(maxEntries: number, versions?: SlotVersions) {
     this.maxEntries = maxEntries;
     this.admission = new NearAdmission(maxEntries);
     this.versions = versions;
-    this.bySlot = versions === undefined ? new Map() : undefined;
+    this.bySlot = versions === undefined ? new PlaceChains(maxEntries, FIRST_PLACES) : undefined;
   }
 
   get size(): number {
-    return this.places.size;
+    return this.profiles.length - this.freePlaces.length;
   }
 
-  /** The place of the entry, whether it still stands or not; -1 without one. */
+  /** The place of the entry, whether it still stands or not (the owner's does); -1 without one. */
   find(wallet: string): number {
-    return this.places.get(wallet) ?? NOWHERE;
+    const place = this.places.get(wallet);
+    return place === undefined || this.profiles[place] === undefined ? NOWHERE : place;
   }
 
-  /** The place of the entry, marked as hit, if the content of its slot still is what was decoded; one that is outdated is forgotten. */
+  /**
+   * The place of the entry, marked as hit, if the content of its slot still is what was decoded; one that is outdated is forgotten. For the owner an
+   * entry that was ended by a change is one that has expired long ago.
+   */
   hit(wallet: string): number {
     const place = this.places.get(wallet);
     if (place === undefined) return NOWHERE;
@@ -95,20 +105,22 @@ export class NearCache {
 
   /** Whether a profile that was just decoded is worth a `set`: while there is room, always; then, when its slot comes again. */
   admits(slot: number): boolean {
-    return this.places.size < this.maxEntries || (this.maxEntries > 0 && this.admission.seenBefore(slot));
+    return this.size < this.maxEntries || (this.maxEntries > 0 && this.admission.seenBefore(slot));
   }
 
   /** The owner has changed the content of `slot`, or doubts it. */
   slotChanged(slot: number): void {
-    const place = this.bySlot?.get(slot);
-    if (place !== undefined) this.delete(place);
+    const place = this.bySlot === undefined ? NOWHERE : this.bySlot.take(slot);
+    if (place === NOWHERE) return;
+    this.profiles[place] = undefined;
+    this.words[(place << WORD_BITS) + WORD.lastWholeTick] = OVER;
+    this.expiry[place] = OVER;
+    this.freePlaces.push(place);
   }
 
   set(wallet: string, profile: object, slot: number, slotVersion: number, expiresAtMs: number): void {
     if (this.maxEntries === 0) return;
-    const known = this.find(wallet);
-    if (known >= 0) this.bySlot?.delete(this.slotAt(known));
-    const place = known >= 0 ? known : this.takePlace();
+    const place = this.placeFor(wallet);
     const { words } = this;
     const at = place << WORD_BITS;
     words[at + WORD.slot] = slot;
@@ -119,13 +131,14 @@ export class NearCache {
     this.profiles[place] = profile;
     this.wallets[place] = wallet;
     this.places.set(wallet, place);
-    this.bySlot?.set(slot, place);
+    this.bySlot?.add(slot, place);
   }
 
   /** What a read found outdated. */
   delete(place: number): void {
+    const isFree = this.profiles[place] === undefined;
     this.forget(place);
-    this.freePlaces.push(place);
+    if (!isFree) this.freePlaces.push(place);
   }
 
   clear(): void {
@@ -139,14 +152,31 @@ export class NearCache {
 
   private forget(place: number): void {
     this.places.delete(this.wallets[place] as string);
-    this.bySlot?.delete(this.slotAt(place));
+    if (this.profiles[place] !== undefined) this.bySlot?.take(this.slotAt(place));
     this.wallets[place] = undefined;
     this.profiles[place] = undefined;
   }
 
+  /** A place in no chain, whose profile may be overwritten. */
+  private placeFor(wallet: string): number {
+    const known = this.places.get(wallet);
+    if (known === undefined) return this.takePlace();
+    if (this.profiles[known] !== undefined) {
+      this.bySlot?.take(this.slotAt(known));
+      return known;
+    }
+    // Among the free ones, where it need not be the next.
+    this.wallets[known] = undefined;
+    return this.takePlace();
+  }
+
   private takePlace(): number {
     const free = this.freePlaces.pop();
-    if (free !== undefined) return free;
+    if (free !== undefined) {
+      const before = this.wallets[free];
+      if (before !== undefined) this.places.delete(before);
+      return free;
+    }
     if (this.profiles.length < this.maxEntries) return this.addPlace();
     for (;;) {
       const place = this.hand;
@@ -171,6 +201,7 @@ export class NearCache {
       this.words.set(words);
       this.expiry = new Float64Array(places);
       this.expiry.set(expiry);
+      this.bySlot?.grow(places);
     }
     return place;
   }

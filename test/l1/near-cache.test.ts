@@ -97,26 +97,65 @@ test('clear forgets all', () => {
   expect(near.size).toBe(4);
 });
 
-test('any order of set, hit, delete and clear keeps the bound and the entries', () => {
+describe('a changed slot', () => {
+  test('ends the entry that was read from it, and no other', () => {
+    const near = filled(4, 4);
+    near.slotChanged(2);
+    near.slotChanged(17);
+    expect([near.size, held(near, 4)]).toEqual([3, [0, 1, 3]]);
+    // Who asks is shown an entry that expired long ago, and forgets it.
+    const place = near.hit('w2');
+    expect([near.outlasts(place, 0), near.expiresAtMs(place) < 0]).toEqual([false, true]);
+    near.delete(place);
+    expect(near.hit('w2')).toBe(NOWHERE);
+  });
+  test('lets go of the profile and makes room, whether the wallet is asked for again or not', () => {
+    for (const isAskedFor of [true, false]) {
+      const near = filled(4, 4);
+      for (const slot of [1, 3]) near.slotChanged(slot);
+      if (isAskedFor) near.delete(near.hit('w3'));
+      expect(near.admits(9)).toBe(true);
+      for (const i of [8, 9]) near.set(`w${i}`, { i }, i, 1, 1e9);
+      expect([near.size, held(near, 10)]).toEqual([4, [0, 2, 8, 9]]);
+    }
+  });
+  test('whose wallet comes again has one entry, and its old place is free', () => {
+    const near = filled(4, 4);
+    near.slotChanged(0);
+    near.slotChanged(1);
+    for (const i of [0, 1, 5, 6]) near.set(`w${i}`, { again: i }, 20 + i, 1, 1e9);
+    expect(near.size).toBe(4);
+    for (const i of held(near, 7)) expect(near.profileAt(near.find(`w${i}`))).toEqual(i === 2 || i === 3 ? { i } : { again: i });
+  });
+});
+
+test('any order of set, hit, delete, changes and clear keeps the bound and the entries', () => {
   let seed = 12_345;
   const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
   for (const maxEntries of [1, 2, 3, 16, 100]) {
     const near = new NearCache(maxEntries);
-    const newest = new Map<string, object>();
+    const newest = new Map<string, { wallet: string; i: number }>();
+    const changed = new Set<number>();
     for (let i = 0; i < 20_000; i++) {
       const wallet = `w${random(maxEntries < 100 ? 40 : 150)}`;
       const place = near.hit(wallet);
+      const stands = place >= 0 && near.outlasts(place, 0);
+      const last = newest.get(wallet);
       // Not an expect of each of 80,000: those cost more than the test.
-      if (place >= 0 && near.profileAt(place) !== newest.get(wallet)) throw new Error(`${wallet} came back as ${JSON.stringify(near.profileAt(place))}`);
-      if (place >= 0 && near.slotAt(place) !== (newest.get(wallet) as { i: number }).i) throw new Error(`${wallet} is said to be in slot ${near.slotAt(place)}`);
+      if (stands && near.profileAt(place) !== last) throw new Error(`${wallet} came back as ${JSON.stringify(near.profileAt(place))}`);
+      if (stands && near.slotAt(place) !== last?.i) throw new Error(`${wallet} is said to be in slot ${near.slotAt(place)}`);
+      if (last !== undefined && changed.has(last.i) && (stands || near.find(wallet) >= 0)) throw new Error(`${wallet} came back from a slot that has changed`);
       const choice = random(100);
-      if (choice < 60) {
+      if (choice < 50) {
         const profile = { wallet, i };
         near.set(wallet, profile, i, i, 1e9);
         newest.set(wallet, profile);
-      } else if (choice < 80 && place >= 0) {
+      } else if (choice < 65 && place >= 0) {
         near.delete(place);
         if (near.find(wallet) >= 0) throw new Error(`${wallet} was deleted and is there`);
+      } else if (choice < 85 && last !== undefined) {
+        near.slotChanged(last.i);
+        changed.add(last.i);
       } else if (choice === 99) near.clear();
       if (near.size > maxEntries) throw new Error(`${near.size} entries, ${maxEntries} allowed`);
     }
