@@ -11,7 +11,8 @@ export type ReadResult = 'hit' | 'miss' | 'expired' | 'suspect' | 'contended';
 
 /** Looks again this often when the owner was shifting index cells while nothing was found. */
 const MAX_PROBE_TRIES = 32;
-const FIRST_SCRATCH_BYTES = 64 * 1024;
+/** It grows with the largest payload that was read. */
+const FIRST_SCRATCH_BYTES = 8 * 1024;
 
 /** Where the region has the version of `slot`, what a near cache compares; an index into its words. */
 export const versionWord = (region: Region, slot: number): number => region.slotsStart / 4 + slot * SLOT.words + SLOT.version;

@@ -76,7 +76,7 @@ export class ReadPath {
         watch?.onPart?.(part.length);
       }
     };
-    await Promise.all(Array.from({ length: PARTS_IN_FLIGHT }, lane));
+    await Promise.all(Array.from({ length: Math.min(PARTS_IN_FLIGHT, parts.length) }, lane));
     return { failed };
   }
 

@@ -85,7 +85,8 @@ export class ThreadCache {
   private readonly graceMs: number;
   private readonly hitClock: HitClock;
   private schemaLogRead = 0;
-  private readonly fetched = new Uint8Array(IMAGE_COPY_BYTES);
+  /** Made when it is first needed: most attached threads fetch nothing themselves. */
+  private fetched: Uint8Array | undefined;
   /** For the owner: hides what may be stale, at once. */
   onStandstill: (stillMs: number) => void = () => {};
 
@@ -157,9 +158,10 @@ export class ThreadCache {
       const { raw } = record;
       return this.decodePrivate(raw.buffer instanceof SharedArrayBuffer ? new Uint8Array(raw) : raw, schemaId);
     }
-    const end = copyImage(image, this.fetched);
+    const fetched = (this.fetched ??= new Uint8Array(IMAGE_COPY_BYTES));
+    const end = copyImage(image, fetched);
     if (end < 0) return this.decodePrivate(new Uint8Array(record.raw), schemaId);
-    return this.decodeWith(this.fetched, end - imagePayloadBytes(image), end, schemaId);
+    return this.decodeWith(fetched, end - imagePayloadBytes(image), end, schemaId);
   }
 
   /** Looks without counting or touching. */

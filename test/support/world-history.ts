@@ -64,41 +64,43 @@ export class History {
   }
 
   get(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
-    return this.watch({ act: 'get', node, wallet, ...this.by(cache) }, async (deed) => {
+    return this.watch(this.begin('get', node, cache, wallet), async (deed) => {
       deed.seen = (await cache.getProfile(wallet))?.i ?? 0;
     });
   }
 
   async bulk(node: number, cache: ProfileCache<Numbered>, wallets: string[]): Promise<void> {
     const found = cache.bulkPrefetch(wallets);
-    await Promise.all(wallets.map((wallet) => this.watch({ act: 'bulk', node, wallet, ...this.by(cache) }, async (deed) => {
+    await Promise.all(wallets.map((wallet) => this.watch(this.begin('bulk', node, cache, wallet), async (deed) => {
       deed.seen = (await found).get(wallet)?.i ?? 0;
     })));
   }
 
   update(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
-    return this.watch({ act: 'update', node, wallet, ...this.by(cache), id: ++this.lastId }, async (deed) => {
+    return this.watch(this.begin('update', node, cache, wallet, ++this.lastId), async (deed) => {
       deed.l2 = (await cache.updateProfile(wallet, { i: deed.id as number })).l2;
     });
   }
 
   invalidate(node: number, cache: ProfileCache<Numbered>, wallet: string): Promise<void> {
-    return this.watch({ act: 'invalidate', node, wallet, ...this.by(cache) }, async () => cache.invalidate(wallet));
+    return this.watch(this.begin('invalidate', node, cache, wallet), async () => cache.invalidate(wallet));
   }
 
   /** Takes effect at once. */
   foreign(wallet: string): void {
     const id = ++this.lastId;
-    this.deeds.push({ act: 'foreign', node: -1, attached: false, wallet, id, beginMs: this.world.time.nowMs, begin: ++this.moment, end: ++this.moment, l2: 'stored' });
+    const deed = this.begin('foreign', -1, undefined, wallet, id);
+    deed.end = ++this.moment;
+    deed.l2 = 'stored';
     this.world.stamps.set(id, [this.world.l2.writeForeign(wallet, this.world.foreignStamps.next(), new Uint8Array([0x81, 0xa1, 0x69, id]))]);
   }
 
   clear(node: number, cache: ProfileCache<Numbered>): Promise<void> {
-    return this.watch({ act: 'clear', node, wallet: '', ...this.by(cache) }, async () => cache.clear());
+    return this.watch(this.begin('clear', node, cache, ''), async () => cache.clear());
   }
 
   load(node: number, cache: ProfileCache<Numbered>, wallet: string, acts: LoaderActs): Promise<void> {
-    return this.watch({ act: 'load', node, wallet, ...this.by(cache) }, async (deed) => {
+    return this.watch(this.begin('load', node, cache, wallet), async (deed) => {
       deed.seen = (await cache.getOrLoad(wallet, () => this.loader(deed, wallet, acts))).i;
     });
   }
@@ -112,18 +114,24 @@ export class History {
       for (const call of this.loaders) if (missing.some((wallet) => deeds.get(wallet)?.id === call.id)) call.end = ++this.moment;
       return new Map(await Promise.all(all));
     }));
-    await Promise.all(wallets.map((wallet) => this.watch({ act: 'load-many', node, wallet, ...this.by(cache) }, async (deed) => {
+    await Promise.all(wallets.map((wallet) => this.watch(this.begin('load-many', node, cache, wallet), async (deed) => {
       deeds.set(wallet, deed);
       deed.seen = (await loaded).get(wallet)?.i ?? 0;
     })));
   }
 
-  private by(cache: ProfileCache<Numbered>): { attached: boolean } {
-    return { attached: this.attachedCaches.has(cache) };
+  private begin(act: Act, node: number, cache: ProfileCache<Numbered> | undefined, wallet: string, id?: number): Deed {
+    const attached = cache !== undefined && this.attachedCaches.has(cache);
+    // All deeds have all properties: `judge` looks at each pair of them, a hundred thousand times.
+    const deed: Deed = {
+      act, node, attached, wallet, begin: ++this.moment, end: undefined, id, seen: undefined, l2: undefined, error: undefined, absent: undefined, beginMs: this.world.time.nowMs,
+    };
+    this.deeds.push(deed);
+    return deed;
   }
 
   private async loader(deed: Deed, wallet: string, acts: LoaderActs): Promise<Numbered> {
-    const call: LoaderCall = { id: ++this.lastId, node: deed.node, attached: deed.attached, wallet, begin: ++this.moment };
+    const call: LoaderCall = { id: ++this.lastId, node: deed.node, attached: deed.attached, wallet, begin: ++this.moment, end: undefined, failed: undefined };
     deed.id = call.id;
     this.loaders.push(call);
     await this.world.order.wait(`n${deed.node} loader ${wallet} returns #${call.id}`);
@@ -134,15 +142,16 @@ export class History {
     throw new Error(`loader ${call.id}`);
   }
 
-  private async watch(of: Omit<Deed, 'begin' | 'beginMs'>, work: (deed: Deed) => Promise<void>): Promise<void> {
-    const deed: Deed = { ...of, begin: ++this.moment, beginMs: this.world.time.nowMs };
-    this.deeds.push(deed);
+  private async watch(deed: Deed, work: (deed: Deed) => Promise<void>): Promise<void> {
     try {
       await work(deed);
     } catch (error) {
       const absence = error instanceof ProfileCacheError && error.code === 'ERR_NOT_FOUND' ? /^absent (\d+)$/.exec(error.message) : null;
       if (absence === null) deed.error = error;
-      else Object.assign(deed, { seen: Number(absence[1]), absent: true });
+      else {
+        deed.seen = Number(absence[1]);
+        deed.absent = true;
+      }
     }
     deed.end = ++this.moment;
   }

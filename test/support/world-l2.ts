@@ -85,7 +85,9 @@ export class WorldL2 {
   }
 
   publish(event: string): void {
-    for (const source of this.sources) source.post(event);
+    const parsed = isHeartbeat(event) ? undefined : parseEvent(event);
+    const what = parsed === undefined ? 'a heartbeat' : `${parsed.type} ${parsed.wallet}@${parsed.version}`;
+    for (const source of this.sources) source.post(event, what);
   }
 
   /** From now on reads see the present state, whatever is written, until the replicas catch up. */
@@ -157,13 +159,13 @@ export class WorldSource implements ChannelSource {
     return Promise.resolve();
   }
 
-  post(text: string): void {
+  /** @param what it says, for the names of the steps. */
+  post(text: string, what: string): void {
     if (this.broken) return;
     const fate = this.isLossy ? this.nextFate() : 'ok';
     if (fate === 'lost') return;
     const { subscription } = this;
-    const event = isHeartbeat(text) ? undefined : parseEvent(text);
-    const label = event === undefined ? `${this.name} hears a heartbeat` : `${this.name} hears ${event.type} ${event.wallet}@${event.version}`;
+    const label = `${this.name} hears ${what}`;
     for (let times = fate === 'twice' ? 2 : 1; times > 0; times--) {
       void hop(this.order, this.hops, label).then(() => {
         if (subscription === this.subscription) this.listener?.onMessage(text);
@@ -183,7 +185,11 @@ export class WorldSource implements ChannelSource {
   }
 }
 
-async function hop(order: Order, hops: number, label: string): Promise<void> {
+function hop(order: Order, hops: number, label: string): Promise<void> {
+  return hops === 1 ? order.wait(label) : hopOn(order, hops, label);
+}
+
+async function hopOn(order: Order, hops: number, label: string): Promise<void> {
   for (let i = 0; i < hops; i++) await order.wait(label);
 }
 

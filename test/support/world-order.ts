@@ -9,9 +9,11 @@ export interface Order {
   next(): Promise<unknown>;
 }
 
+const DONE = Promise.resolve();
+
 export function scheduled(scheduler: Scheduler): Order {
   return {
-    wait: (label) => scheduler.schedule(Promise.resolve(), label) as Promise<void>,
+    wait: (label) => scheduler.schedule(DONE, label) as Promise<void>,
     pending: () => scheduler.count(),
     next: () => scheduler.waitOne(),
   };

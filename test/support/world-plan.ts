@@ -107,6 +107,9 @@ export interface RunOptions {
 
 /** Carries the plan out under this schedule; the breaches it saw. */
 export async function carryOut(plan: Plan, scheduler: Scheduler, options: RunOptions = {}): Promise<string[]> {
+  const { stackTraceLimit } = Error;
+  // Requests that fail are part of the plan: nobody looks at where.
+  Error.stackTraceLimit = 0;
   const world = new World(scheduled(scheduler), { ...plan, sabotage: options.sabotage });
   try {
     const history = new History(world);
@@ -135,6 +138,7 @@ export async function carryOut(plan: Plan, scheduler: Scheduler, options: RunOpt
     return [...judge(history, world, given), ...judgeRest(world, answers, history, given), ...stillOpen];
   } finally {
     world.close();
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

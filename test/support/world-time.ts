@@ -2,10 +2,24 @@
  * Time of a simulated world: the timers, the clock and the dice that src uses are taken over while a run lasts. Nothing fires by
  * itself; `fireNext` goes to the next timer that is due.
  */
-interface Timer {
+class Timer {
   atMs: number;
   everyMs: number | undefined;
-  run: () => void;
+  readonly run: () => void;
+
+  constructor(run: () => void, atMs: number, everyMs: number | undefined) {
+    this.run = run;
+    this.atMs = atMs;
+    this.everyMs = everyMs;
+  }
+
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
 }
 
 /** A step of the world takes this long, so that what happens later is stamped later. */
@@ -17,31 +31,47 @@ const real = { setTimeout, setInterval, setImmediate, clearTimeout, clearInterva
 export const afterMicrotasks = (run: () => void): void => void real.setImmediate(run);
 export const settled = (): Promise<void> => new Promise((resolve) => void real.setImmediate(resolve));
 
+let current: VirtualTime;
+
+/** Made once: what each of a hundred thousand runs made anew would be compiled anew, too. */
+const fakes = {
+  setTimeout: (run: () => void, ms = 0) => current.add(run, ms),
+  setInterval: (run: () => void, ms: number) => current.add(run, ms, ms),
+  setImmediate: (run: () => void) => current.add(run, 0),
+  clearTimeout: (timer: Timer | undefined) => current.drop(timer),
+  clearInterval: (timer: Timer | undefined) => current.drop(timer),
+  clearImmediate: (timer: Timer | undefined) => current.drop(timer),
+};
+const fakeNow = (): number => current.nowMs;
+const fakeRandom = (): number => 0.5;
+
+function takeOver(time: VirtualTime): void {
+  current = time;
+  Object.assign(globalThis, fakes);
+  performance.now = fakeNow;
+  Math.random = fakeRandom;
+}
+
 export class VirtualTime {
   nowMs = 1_000;
   private readonly timers: Timer[] = [];
 
   install(): void {
-    const add = (run: () => void, delayMs: number, everyMs?: number): unknown => {
-      const timer = { atMs: this.nowMs + Math.max(0, delayMs), everyMs, run };
-      this.insert(timer);
-      const handle = { timer, ref: () => handle, unref: () => handle };
-      return handle;
-    };
-    const drop = (handle: { timer: Timer } | undefined) => {
-      const at = handle === undefined ? -1 : this.timers.indexOf(handle.timer);
-      if (at >= 0) this.timers.splice(at, 1);
-      else if (handle !== undefined) handle.timer.everyMs = undefined;
-    };
-    const fakes = {
-      setTimeout: (run: () => void, ms = 0) => add(run, ms),
-      setInterval: (run: () => void, ms: number) => add(run, ms, ms),
-      setImmediate: (run: () => void) => add(run, 0),
-      clearTimeout: drop, clearInterval: drop, clearImmediate: drop,
-    };
-    Object.assign(globalThis, fakes);
-    performance.now = () => this.nowMs;
-    Math.random = () => 0.5;
+    takeOver(this);
+  }
+
+  add(run: () => void, delayMs: number, everyMs?: number): Timer {
+    const timer = new Timer(run, this.nowMs + Math.max(0, delayMs), everyMs);
+    this.insert(timer);
+    return timer;
+  }
+
+  drop(timer: Timer | undefined): void {
+    if (timer === undefined) return;
+    const at = this.timers.indexOf(timer);
+    if (at >= 0) this.timers.splice(at, 1);
+    // It is being fired: not again.
+    else timer.everyMs = undefined;
   }
 
   static restore(): void {

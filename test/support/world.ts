@@ -115,7 +115,7 @@ export class WorldNode {
     this.versions = new VersionClock(wallMs);
     this.thread = this.makeThread(true);
     this.home.writer.onSlotChange = this.thread.slotChanged;
-    this.floors = new Floors(options.maxFloors ?? 1_000);
+    this.floors = new Floors(options.maxFloors ?? 64);
     const { tables } = this.home;
     this.l1 = new L1Owner({ writer, floors: this.floors, memory: new LoadMemory(1_000), region, key: this.thread.key, row: rows[0], clock, tables });
     this.client = new WorldClient({ name: this.name, l2, order, time, timeoutMs, nextFate: () => world.nextFate(), zombies: options.zombies === true, hops: options.replyHops ?? 1, graceMs: this.graceMs });
@@ -278,8 +278,8 @@ export class World {
 
   /** No request, message or loader is under way, no write waits, and L2 is not taken for dead. */
   get quiet(): boolean {
-    if (this.nodes.some((node) => node.takesL2ForDead)) return false;
-    return this.order.pending() === (this.clockWaits ? 1 : 0) && !this.time.due && this.nodes.every((node) => node.leftovers().every(([, size]) => size === 0));
+    if (this.order.pending() !== (this.clockWaits ? 1 : 0) || this.time.due) return false;
+    return this.nodes.every((node) => !node.takesL2ForDead && node.leftovers().every(([, size]) => size === 0));
   }
 
   close(): void {
