@@ -82,6 +82,16 @@ const PATTERNS: Record<string, Maker> = {
       return file * 64 + block++;
     };
   },
+  /** To the end and back: LRU is the optimum, or nearly. */
+  'made-zigzag': () => (at) => 1_299 - Math.abs(1_299 - (at % 2_598)),
+  /** To and fro, each time to another place. */
+  'made-sweeps': (random) => {
+    let [place, end] = [0, 0];
+    return () => {
+      while (place === end) end = Math.floor(random() * 3_000);
+      return (place += Math.sign(end - place));
+    };
+  },
   /** Half of what is asked for once is asked for once more, soon or late; then never. */
   'made-twice': (random) => {
     const due = new Map<number, number>();

@@ -8,11 +8,14 @@
  * Who is looked at: some entries, evenly spread from a random one on, and the least of those seen before. Where bytes make entries go and not the number of slots, the
  * worth is that of a byte.
  *
+ * Where LRU would have done better it decides, for a time: `lru-regret.ts`. Not where bytes are the bound, for there LRU would hold another number of entries.
+ *
  * A hit is written down, and looked at when something is next inserted or evicted: a hit costs one store. Of MAX_PENDING_HITS since the last miss all is
  * learnt, of the others only that they were used last: a cache that misses so seldom has little to learn.
  *
- * 9.5 bytes a slot (entry 4, ghosts 5.5), and 41 to 289 KB for the curves whatever the size.
+ * 9.5 bytes a slot (entry 4, ghosts 5.5), and what it learns and LRU's shadow: 42 to 302 KB.
  */
+import { LruRegret } from './lru-regret.ts';
 import type { EvictionPolicy } from './policy.ts';
 import { AGE_BITS, MAX_AGE, MAX_RANK, NO_CLASS, ReuseCurves, rankPlace } from './reuse-curves.ts';
 import { SlotHashes, type KeptHashes } from './slot-hashes.ts';
@@ -47,6 +50,9 @@ export class AdaptivePolicy implements EvictionPolicy {
   private readonly ghosts: UseGhosts;
   private readonly hashes: SlotHashes;
   private readonly entries: Int32Array;
+  private readonly regret: LruRegret;
+  /** Who was named last: when that slot is emptied it was evicted. */
+  private named = -1;
   private residents = 0;
   /** Slots above were never used. */
   private slotsUsed = 0;
@@ -72,10 +78,11 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.ghosts = new UseGhosts(GHOSTS_AN_ENTRY * slotCount);
     this.hashes = new SlotHashes(slotCount, kept);
     this.entries = new Int32Array(slotCount).fill(FREE);
+    this.regret = new LruRegret(slotCount);
   }
 
   get bytes(): number {
-    return this.entries.byteLength + this.lanes.byteLength + this.pending.byteLength + this.hashes.bytes + this.curves.bytes + this.ghosts.bytes;
+    return this.entries.byteLength + this.lanes.byteLength + this.pending.byteLength + this.hashes.bytes + this.curves.bytes + this.ghosts.bytes + this.regret.bytes;
   }
 
   inserted(slot: number, hash: number, bytes: number): void {
@@ -86,6 +93,7 @@ export class AdaptivePolicy implements EvictionPolicy {
     const known = this.ghosts.take(hash);
     // A ghost's last use was so long ago that its gap is of the last class, or nearly.
     const of = known === 0 ? 0 : this.classAfter(known - 1, GAP_CLASSES - 1);
+    this.regret.used(hash, true);
     this.use(slot, hash, of, logOf(bytes) << AGE_BITS);
     this.now = (this.now + 1) | 0;
   }
@@ -101,7 +109,11 @@ export class AdaptivePolicy implements EvictionPolicy {
   }
 
   removed(slot: number): void {
-    this.ghosts.add(this.hashes.of(slot), usesOf(this.entries[slot] >>> CLASS_SHIFT) + 1);
+    const hash = this.hashes.of(slot);
+    this.ghosts.add(hash, usesOf(this.entries[slot] >>> CLASS_SHIFT) + 1);
+    if (slot === this.named) this.regret.evicted(hash);
+    else this.regret.forget(hash);
+    this.named = -1;
     this.entries[slot] = FREE;
     this.residents--;
   }
@@ -110,13 +122,17 @@ export class AdaptivePolicy implements EvictionPolicy {
     if (this.residents === 0) return -1;
     this.lookAtHits();
     if (!this.full) this.measure();
-    const least = this.least(this.residents < this.slotCount ? SIZES << AGE_BITS : 0);
-    return least >= 0 ? least : this.entries.findIndex((entry) => entry >>> CLASS_SHIFT !== NO_CLASS);
+    const byBytes = this.residents < this.slotCount;
+    const least = this.least(byBytes ? SIZES << AGE_BITS : 0, this.regret.isBehind && !byBytes ? 0 : -1);
+    this.named = least >= 0 ? least : this.entries.findIndex((entry) => entry >>> CLASS_SHIFT !== NO_CLASS);
+    return this.named;
   }
 
   reset(): void {
     this.curves.clear();
     this.ghosts.clear();
+    this.regret.clear();
+    this.named = -1;
     this.entries.fill(FREE);
     this.residents = 0;
     this.pendingHits = 0;
@@ -131,8 +147,11 @@ export class AdaptivePolicy implements EvictionPolicy {
     }
   }
 
-  /** Of two of the same worth the older one goes: until something is learnt that is LRU. */
-  private least(sizeMask: number): number {
+  /**
+   * Of two of the same worth the older one goes: until something is learnt that is LRU.
+   * @param worthMask 0 takes all for worth the same; only where no slot is free, for those are worth the most.
+   */
+  private least(sizeMask: number, worthMask: number): number {
     const { entries, lanes, slotsUsed } = this;
     const { ranks } = this.curves;
     const tick = (this.now >>> this.tickShift) | 0;
@@ -144,11 +163,11 @@ export class AdaptivePolicy implements EvictionPolicy {
       let kept = lanes[lane];
       let entry = entries[kept];
       let age = (tick - entry) & MAX_AGE;
-      let keptRank = (ranks[rankPlace(entry >>> CLASS_SHIFT, age)] - ((entry & sizeMask) << SIZE_RANK_SHIFT)) | (MAX_AGE ^ age);
+      let keptRank = ((ranks[rankPlace(entry >>> CLASS_SHIFT, age)] & worthMask) - ((entry & sizeMask) << SIZE_RANK_SHIFT)) | (MAX_AGE ^ age);
       for (let nth = 0; nth < FRESH; nth++) {
         entry = entries[slot];
         age = (tick - entry) & MAX_AGE;
-        const rank = (ranks[rankPlace(entry >>> CLASS_SHIFT, age)] - ((entry & sizeMask) << SIZE_RANK_SHIFT)) | (MAX_AGE ^ age);
+        const rank = ((ranks[rankPlace(entry >>> CLASS_SHIFT, age)] & worthMask) - ((entry & sizeMask) << SIZE_RANK_SHIFT)) | (MAX_AGE ^ age);
         if (rank < keptRank) {
           kept = slot;
           keptRank = rank;
@@ -183,9 +202,11 @@ export class AdaptivePolicy implements EvictionPolicy {
       this.now = (first + at) | 0;
       const of = entry >>> CLASS_SHIFT;
       if (of === NO_CLASS) continue;
+      const hash = this.hashes.of(slot);
+      this.regret.used(hash, false);
       const gap = ((this.now >>> this.tickShift) - entry) & MAX_AGE;
       const gapClass = GAP_CLASSES - 1 + ((octaveOf(gap) - this.entriesOctave) >> 1);
-      this.use(slot, this.hashes.of(slot), this.classAfter(usesOf(of), Math.max(0, Math.min(GAP_CLASSES - 1, gapClass))), entry & (SIZES << AGE_BITS));
+      this.use(slot, hash, this.classAfter(usesOf(of), Math.max(0, Math.min(GAP_CLASSES - 1, gapClass))), entry & (SIZES << AGE_BITS));
     }
     this.now = (first + pendingHits) | 0;
   }
