@@ -111,15 +111,24 @@ if type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) > stru
 return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 `);
 
-/** Renews a lease for the token that holds it. KEYS: lease. ARGV: token, time to live in ms. Reply: 1 when the token holds it. */
-export const RENEW_SCRIPT = script(`
-if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+/**
+ * Takes a lease that was given back, or renews it for the token that holds it; with 1 as the last argument takes it as well when it is not there.
+ * KEYS: lease. ARGV: token, time to live in ms, 0 or 1. Reply: 1 when the token holds it, 0 when another does, 2 when nobody does.
+ */
+export const LEASE_SCRIPT = script(`
+local holder = redis.pcall('GET', KEYS[1])
+if not holder and ARGV[3] == '0' then return 2 end
+if holder and holder ~= '' and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `);
 
-/** Frees a lease if it is still held by this token. KEYS: lease. ARGV: token. */
+/**
+ * Gives a lease back if it is still held by this token. For a while that can be seen (an empty value): who waits for it must be able to tell it
+ * from a lease that was lost. KEYS: lease. ARGV: token, time to live of that in ms.
+ */
 export const RELEASE_SCRIPT = script(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end
-return 0
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], '', 'PX', ARGV[2])
+return 1
 `);

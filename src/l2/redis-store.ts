@@ -9,13 +9,13 @@ import { ENVELOPE, isTombstone } from '../codec/envelope.ts';
 import { systemClock } from '../clock.ts';
 import { ProfileCacheError } from '../errors.ts';
 import type { RedisL2Options } from '../options.ts';
-import type { DeleteRequest, GetOutcome, L2Store, ReadVisitor, SetOutcome, SetRequest, StoreHealth } from './store.ts';
+import type { DeleteRequest, GetOutcome, L2Store, LeaseAnswer, ReadVisitor, SetOutcome, SetRequest, StoreHealth } from './store.ts';
 import { BatchRun } from './redis-batch.ts';
 import { clearProfiles, raiseFloors } from './redis-clear.ts';
 import { replyError } from './redis-errors.ts';
 import { redisHealth } from './redis-health.ts';
 import type { Arg, RedisNode } from './redis-node.ts';
-import { FLOOR_SCRIPT, RELEASE_SCRIPT, RENEW_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
+import { FLOOR_SCRIPT, LEASE_SCRIPT, RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
 import type { Script } from './redis-scripts.ts';
 import { RedisTopology } from './redis-topology.ts';
 import { argHead, commandHead } from './resp-command.ts';
@@ -29,6 +29,8 @@ const READ_MAX_KEYS = 128;
 /** A script blocks its node while it runs: about 5 us a key. */
 const WRITE_MAX_KEYS = 64;
 const WRITE_MAX_BYTES = 256 * 1024;
+/** Longer than who waits for a lease takes from one look to the next (load-turns.ts). */
+const GIVEN_BACK_MS = 2_000;
 /** Between the deadline inside the script and ours, on top of what the clocks may differ by. */
 const DEADLINE_MARGIN_MS = 2;
 
@@ -232,19 +234,20 @@ export class RedisStore implements L2Store {
     return (await this.getBlob(name, deadlineMs)) ?? this.putBlobIfAbsent(name, bytes, deadlineMs);
   }
 
-  async acquireLease(wallet: string, token: string, ttlMs: number, deadlineMs?: number): Promise<boolean> {
+  async acquireLease(wallet: string, token: string, ttlMs: number, deadlineMs?: number, waited = false): Promise<LeaseAnswer> {
     this.#requireOpen();
     const key = this.#layout.leaseKeyOf(wallet);
     const lifeMs = Math.max(1, Math.ceil(ttlMs));
     // Mostly nobody holds it: one plain command, where a script may have to be sent twice.
-    if ((await this.#counted(() => this.#single(keySlot(key), 'set', [key, token, 'PX', lifeMs, 'NX'], deadlineMs))) !== null) return true;
-    return (await this.#counted(() => this.#single(keySlot(key), RENEW_SCRIPT, [1, key, token, lifeMs], deadlineMs))) === 1;
+    if (!waited && (await this.#counted(() => this.#single(keySlot(key), 'set', [key, token, 'PX', lifeMs, 'NX'], deadlineMs))) !== null) return true;
+    const reply = await this.#counted(() => this.#single(keySlot(key), LEASE_SCRIPT, [1, key, token, lifeMs, waited ? 0 : 1], deadlineMs));
+    return reply === 2 ? 'lost' : reply === 1;
   }
 
   async releaseLease(wallet: string, token: string, deadlineMs?: number): Promise<void> {
     this.#requireOpen();
     const key = this.#layout.leaseKeyOf(wallet);
-    await this.#counted(() => this.#single(keySlot(key), RELEASE_SCRIPT, [1, key, token], deadlineMs));
+    await this.#counted(() => this.#single(keySlot(key), RELEASE_SCRIPT, [1, key, token, GIVEN_BACK_MS], deadlineMs));
   }
 
   /** One command for one slot, with the redirects and the deadline of a batch of one. */

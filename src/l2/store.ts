@@ -87,6 +87,8 @@ export interface StoreHealth {
   error?: string;
 }
 
+export type LeaseAnswer = boolean | 'lost';
+
 export interface L2Store {
   readonly kind: 'redis' | 'embedded';
   /** Connects within the store's connect deadline, or rejects with ERR_L2_CONNECT / ERR_L2_AUTH / ERR_L2_STORAGE. */
@@ -108,8 +110,12 @@ export interface L2Store {
   /** Small named blobs (structure tables, dictionaries) that live as long as the store. First writer wins; returns what is stored. */
   getBlob(name: string, deadlineMs?: number): Promise<Uint8Array | undefined>;
   putBlobIfAbsent(name: string, bytes: Uint8Array, deadlineMs?: number): Promise<Uint8Array>;
-  /** A lease on loading one wallet: true when `token` holds it now, for `ttlMs` from now at the most. Who holds it already renews it so. */
-  acquireLease(wallet: string, token: string, ttlMs: number, deadlineMs?: number): Promise<boolean>;
+  /**
+   * A lease on loading one wallet: true when `token` holds it now, for `ttlMs` from now at the most. Who holds it already renews it so.
+   * `waited`: the caller has seen another hold it. Where a lease can be lost (FLUSHALL, a failover), one that is gone and was not given back
+   * lately is not taken then, but told of as 'lost': its holder may live, and renew it.
+   */
+  acquireLease(wallet: string, token: string, ttlMs: number, deadlineMs?: number, waited?: boolean): Promise<LeaseAnswer>;
   /** Frees the lease if `token` still holds it. */
   releaseLease(wallet: string, token: string, deadlineMs?: number): Promise<void>;
   health(deadlineMs?: number): Promise<StoreHealth>;

@@ -3,15 +3,24 @@
  * The lease ends by itself, so a holder that dies costs the others at most `leaseMs`; while the load runs it is renewed, MAX_LEASES times
  * `leaseMs` at the most: a loader that never ends must not keep a wallet for ever. Without L2, or when it fails, the process's own table is
  * all there is.
+ *
+ * L2 may lose a lease whose holder lives (FLUSHALL, a failover). Its next renewal makes it anew; who has waited for it gives it that time
+ * before he takes it. Who had not asked before takes it at once: one load too many, and no more, for whoever comes then finds his lease.
+ *
+ *   |-------------- leaseMs -------------|
+ *   |------ LIFE_SHARE, in L2 ----|-PATIENCE-|     a holder that died: gone, then waited for as if it were lost
+ *   |-RENEW-|-RENEW-|-RENEW-|                      one that lives
  */
 import { randomUUID } from 'node:crypto';
 import { ProfileCacheError } from '../errors.ts';
 import type { LoadAsk, LoadEnd, LoadTurn } from './backend.ts';
 import { deferred, type Deferred } from './deferred.ts';
 import type { LoadMemory, Memory } from './load-memory.ts';
+import type { LeaseAnswer } from '../l2/store.ts';
 
 export interface LeaseStore {
-  acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean>;
+  /** As `L2Store.acquireLease`. */
+  acquireLease(wallet: string, token: string, ttlMs: number, waited: boolean): Promise<LeaseAnswer>;
   releaseLease(wallet: string, token: string): Promise<void>;
 }
 
@@ -19,6 +28,8 @@ interface Turn {
   ended: Deferred<LoadEnd>;
   token: string;
   leased: boolean;
+  /** Since when the lease of another process is lost. */
+  lostSinceMs?: number;
   /** Of the load that leads, once it does. */
   version?: number;
   /** Renews the lease of the load that leads, and ends its turn when it has had its time. */
@@ -45,8 +56,10 @@ export interface TurnParts {
 /** Who waits for another process looks again when its update is heard of; this often where nothing is heard (its load failed, or it died). */
 const FIRST_POLL_MS = 15;
 const MAX_POLL_MS = 200;
-/** A lease is renewed when this share of it is over: two renewals may get lost. */
-const RENEW_SHARE = 1 / 3;
+/** Shares of `leaseMs`: what a lease lives in L2; after what it is renewed, so that two renewals may get lost; and for how long a lost one is left to its holder. */
+const LIFE_SHARE = 0.7;
+const RENEW_SHARE = 0.2;
+const PATIENCE_SHARE = 0.3;
 /** Leases' worth of time that one load may take before others may load too. */
 export const MAX_LEASES = 20;
 
@@ -163,20 +176,21 @@ export class LoadTurns {
     turn.renewal.unref();
   }
 
-  /** Sets `turn.leased`. */
-  private askLease(wallet: string, turn: Turn): Promise<void> {
-    const asked = this.tryLease(wallet, turn).then((held) => {
-      turn.leased = held;
+  /** Sets `turn.leased`. `waited`: what is lost is left to its holder for now. */
+  private askLease(wallet: string, turn: Turn, waited = false): Promise<void> {
+    const asked = this.tryLease(wallet, turn, waited).then((answer) => {
+      turn.leased = answer === true;
+      turn.lostSinceMs = answer === 'lost' ? (turn.lostSinceMs ?? performance.now()) : undefined;
       // Ended meanwhile: nobody else will give it back.
-      if (held && this.turns.get(wallet) !== turn) this.giveBack(wallet, turn);
+      if (turn.leased && this.turns.get(wallet) !== turn) this.giveBack(wallet, turn);
     });
     this.asking.add(asked);
     return asked.finally(() => this.asking.delete(asked));
   }
 
-  private async tryLease(wallet: string, turn: Turn): Promise<boolean> {
+  private async tryLease(wallet: string, turn: Turn, waited = false): Promise<LeaseAnswer> {
     try {
-      return await (this.parts.leases as LeaseStore).acquireLease(wallet, turn.token, this.parts.leaseMs);
+      return await (this.parts.leases as LeaseStore).acquireLease(wallet, turn.token, this.parts.leaseMs * LIFE_SHARE, waited);
     } catch {
       // L2 fails: rather a load too many than none. It is counted where L2 operations are.
       return true;
@@ -185,13 +199,16 @@ export class LoadTurns {
 
   /** Another process loads: the turn ends when its profile is there, or when its lease has gone. */
   private async waitForOther(wallet: string, turn: Turn, ask: LoadAsk): Promise<void> {
+    const patienceMs = this.parts.leaseMs * PATIENCE_SHARE;
     const giveUpMs = performance.now() + this.parts.leaseMs;
     const waits = () => this.turns.get(wallet) === turn;
+    // Whoever asks anew would take a lost lease at once.
+    const isPatient = () => turn.lostSinceMs !== undefined && performance.now() < turn.lostSinceMs + patienceMs;
     try {
-      for (let pollMs = FIRST_POLL_MS; waits() && performance.now() < giveUpMs; pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS)) {
+      for (let pollMs = FIRST_POLL_MS; waits() && (performance.now() < giveUpMs || isPatient()); pollMs = Math.min(pollMs * 1.5, MAX_POLL_MS)) {
         await this.untilChanged(turn, pollMs * (0.75 + Math.random() / 2));
         if (!waits() || (await this.parts.lookAgain(wallet, ask))) break;
-        await this.askLease(wallet, turn);
+        await this.askLease(wallet, turn, turn.lostSinceMs === undefined || isPatient());
         if (turn.leased) break;
       }
     } catch {

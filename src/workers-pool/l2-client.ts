@@ -5,7 +5,7 @@
 import { systemClock } from '../clock.ts';
 import { ProfileCacheError } from '../errors.ts';
 import type { ResolvedOptions } from '../options.ts';
-import type { StoreHealth } from '../l2/store.ts';
+import type { LeaseAnswer, StoreHealth } from '../l2/store.ts';
 import { Call } from './call.ts';
 import type { CallRequest } from './call.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -169,9 +169,9 @@ export class L2Client {
     return (await this.#call({ op: 'putBlob', name, bytes: new Uint8Array(bytes) })) as Uint8Array;
   }
 
-  async acquireLease(wallet: string, token: string, ttlMs: number): Promise<boolean> {
+  async acquireLease(wallet: string, token: string, ttlMs: number, waited = false): Promise<LeaseAnswer> {
     this.#mustBeOpen();
-    return this.#leases.acquire(wallet, token, ttlMs);
+    return this.#leases.acquire(wallet, token, ttlMs, waited);
   }
 
   async releaseLease(wallet: string, token: string): Promise<void> {

@@ -1,5 +1,6 @@
 /** Leases asked for or given back in one turn of the event loop travel together: a task for each would cost more than the lease. */
 import { ProfileCacheError, type WireError } from '../errors.ts';
+import type { LeaseAnswer } from '../l2/store.ts';
 import type { CallRequest } from './call.ts';
 import type { CallValue } from './protocol.ts';
 
@@ -11,7 +12,8 @@ interface Wanted {
   token: string;
   /** 0 gives the lease back. */
   ttlMs: number;
-  resolve(held: boolean): void;
+  waited: boolean;
+  resolve(held: LeaseAnswer): void;
   reject(error: unknown): void;
 }
 
@@ -23,17 +25,18 @@ export class LeaseBatch {
     this.#call = call;
   }
 
-  acquire(wallet: string, token: string, ttlMs: number): Promise<boolean> {
-    return this.#add(wallet, token, ttlMs);
+  /** As `L2Store.acquireLease`. */
+  acquire(wallet: string, token: string, ttlMs: number, waited: boolean): Promise<LeaseAnswer> {
+    return this.#add(wallet, token, ttlMs, waited);
   }
 
   async release(wallet: string, token: string): Promise<void> {
-    await this.#add(wallet, token, 0);
+    await this.#add(wallet, token, 0, false);
   }
 
-  #add(wallet: string, token: string, ttlMs: number): Promise<boolean> {
+  #add(wallet: string, token: string, ttlMs: number, waited: boolean): Promise<LeaseAnswer> {
     return new Promise((resolve, reject) => {
-      this.#wanted.push({ wallet, token, ttlMs, resolve, reject });
+      this.#wanted.push({ wallet, token, ttlMs, waited, resolve, reject });
       if (this.#wanted.length === 1) setImmediate(() => this.#flush());
     });
   }
@@ -51,11 +54,12 @@ export class LeaseBatch {
         wallets: part.map(({ wallet }) => wallet),
         tokens: part.map(({ token }) => token),
         ttlsMs: part.map(({ ttlMs }) => ttlMs),
-      })) as (boolean | WireError)[];
+        waited: part.map(({ waited }) => waited),
+      })) as (LeaseAnswer | WireError)[];
       part.forEach(({ resolve, reject }, i) => {
         const answer = answers[i];
-        if (typeof answer === 'boolean') resolve(answer);
-        else reject(ProfileCacheError.fromWire(answer));
+        if (typeof answer === 'object') reject(ProfileCacheError.fromWire(answer));
+        else resolve(answer);
       });
     } catch (error) {
       for (const { reject } of part) reject(error);

@@ -4,7 +4,7 @@
  */
 import type { WireError } from '../errors.ts';
 import type { EmbeddedL2Options, RedisL2Options } from '../options.ts';
-import type { StoreHealth } from '../l2/store.ts';
+import type { LeaseAnswer, StoreHealth } from '../l2/store.ts';
 import type { InboxShape } from './inbox.ts';
 
 interface TaskHead {
@@ -50,7 +50,7 @@ export type CallTask = TaskHead &
     | { op: 'getBlob'; name: string }
     | { op: 'putBlob'; name: string; bytes: Uint8Array }
     /** By index; a time to live of 0 gives the lease back. */
-    | { op: 'leases'; wallets: readonly string[]; tokens: readonly string[]; ttlsMs: readonly number[] }
+    | { op: 'leases'; wallets: readonly string[]; tokens: readonly string[]; ttlsMs: readonly number[]; waited: readonly boolean[] }
     | { op: 'health' }
     /** Resolves when the store of this thread is open. */
     | { op: 'open' }
@@ -61,7 +61,7 @@ export type CallTask = TaskHead &
 export type Task = GetTask | SetTask | DeleteTask | CallTask;
 
 /** What a call may answer. */
-export type CallValue = undefined | boolean | Uint8Array | StoreHealth | (boolean | WireError)[];
+export type CallValue = undefined | boolean | Uint8Array | StoreHealth | (LeaseAnswer | WireError)[];
 
 export type Reply =
   /** The chunk is filled. `spill` holds raw records that did not fit, transferred. */

@@ -6,7 +6,7 @@ import { ProfileCacheError, type WireError } from '../errors.ts';
 import { EnvelopeReader } from '../codec/envelope-reader.ts';
 import { CompressionGauge, packRecord, packTombstone } from '../codec/transcode.ts';
 import type { Clock } from '../clock.ts';
-import type { DeleteRequest, L2Store, SetOutcome, SetRequest } from '../l2/store.ts';
+import type { DeleteRequest, L2Store, LeaseAnswer, SetOutcome, SetRequest } from '../l2/store.ts';
 import { ChunkFiller } from './chunk-filler.ts';
 import type { Answer } from './protocol.ts';
 import type { InboxView } from './inbox.ts';
@@ -133,7 +133,7 @@ function call(store: L2Store, task: CallTask): Promise<CallValue> {
     case 'putBlob':
       return store.putBlobIfAbsent(task.name, task.bytes, deadlineMs).then(own);
     case 'leases':
-      return Promise.all(task.wallets.map((wallet, i) => lease(store, wallet, task.tokens[i], task.ttlsMs[i], deadlineMs)));
+      return Promise.all(task.wallets.map((wallet, i) => lease(store, wallet, task.tokens[i], task.ttlsMs[i], deadlineMs, task.waited[i])));
     case 'health':
       return store.health(deadlineMs);
     case 'open':
@@ -147,9 +147,9 @@ function call(store: L2Store, task: CallTask): Promise<CallValue> {
 const own = <B extends Uint8Array | undefined>(bytes: B): B => (bytes === undefined ? bytes : (new Uint8Array(bytes) as B));
 
 /** One lease of a batch: an error is its own, and no other's. */
-async function lease(store: L2Store, wallet: string, token: string, ttlMs: number, deadlineMs: number): Promise<boolean | WireError> {
+async function lease(store: L2Store, wallet: string, token: string, ttlMs: number, deadlineMs: number, waited: boolean): Promise<LeaseAnswer | WireError> {
   try {
-    if (ttlMs > 0) return await store.acquireLease(wallet, token, ttlMs, deadlineMs);
+    if (ttlMs > 0) return await store.acquireLease(wallet, token, ttlMs, deadlineMs, waited);
     await store.releaseLease(wallet, token, deadlineMs);
     return true;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { keyLayout } from '../../src/l2/slots.ts';
+import { keyLayout, keySlot } from '../../src/l2/slots.ts';
 import { STAMPS } from '../../src/clock.ts';
 import { ENVELOPE } from '../../src/codec/envelope.ts';
 import type { RedisStore } from '../../src/l2/redis-store.ts';
@@ -118,6 +118,24 @@ describe('Redis store on a six-node cluster', () => {
     expect(await store.acquireLease('w', 'other', 60_000)).toBe(true);
     await store.clear(99);
     expect((await store.getMany(wallets)).filter(({ status }) => status !== 'miss')).toEqual([]);
+  });
+
+  it('who has waited for a lease takes it when it was given back, and not when it was lost', async () => {
+    const options = redisOptions(redisCluster.nodes);
+    const store = await opened(options);
+    const waits = (token: string) => store.acquireLease('w', token, 60_000, undefined, true);
+    expect(await store.acquireLease('w', 'one', 60_000)).toBe(true);
+    expect(await waits('two')).toBe(false);
+    await store.releaseLease('w', 'one');
+    expect(await waits('two')).toBe(true);
+    expect(await waits('two')).toBe(true);
+    const key = keyLayout(options.keyPrefix, options.buckets).leaseKeyOf('w');
+    expect(await (await masters()).of(keySlot(key)).del(key)).toBe(1);
+    expect(await waits('three')).toBe('lost');
+    // Its holder renews it: nobody else has it then.
+    expect(await store.acquireLease('w', 'two', 60_000)).toBe(true);
+    expect(await waits('three')).toBe(false);
+    expect(await store.acquireLease('w', 'three', 60_000)).toBe(false);
   });
 
   it.each(['replica', 'replica-preferred'] as const)('readMode %s: reads are answered by replicas, writes go to masters', async (readMode) => {
