@@ -29,6 +29,8 @@ export class Cursor {
   /** No string has a byte above 0x7f: they are cut out without a look at them. */
   ascii = false;
   hadBinary = false;
+  /** The field name that was read last is one of Object.prototype's, too. */
+  inheritedName = false;
   /** bytes[textStart..textEnd) as text. */
   text = '';
   textStart = 0;

@@ -44,6 +44,12 @@ export function readTimestamp64(from: number): Date {
   return date;
 }
 
+/** Of whole seconds, its 4 bytes known to be there. */
+export function readTimestamp32(from: number): Date {
+  spend(WORK.date);
+  return frozenDate(cursor.view.getUint32(from) * 1_000);
+}
+
 function timestampMs(from: number, length: number): number {
   const { view } = cursor;
   if (length === 4) return view.getUint32(from) * 1_000;

@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto';
 import { corrupt } from './corrupt.ts';
 import { cursor, cut, skip, spend, textBetween, u16, u32, u8 } from './cursor.ts';
+import { mayBeInherited, mustDefine } from './own-fields.ts';
 import { LATE_FIELD, MAX_KNOWN_NAME_BYTES, WORK } from './work-budget.ts';
 
 const PLACES = 8_192;
@@ -16,6 +17,7 @@ const MULTIPLIER = randomInt(2 ** 31) * 2 + 1;
 interface Known {
   readonly bytes: Uint8Array;
   readonly name: string;
+  readonly inherited: boolean;
 }
 
 const table: Array<Known | undefined> = Array.from({ length: PLACES });
@@ -23,12 +25,15 @@ let names = 0;
 
 /** Between two values, never within one: there a name that was new is known from then on, as the writer counts it. */
 export function trimNames(): void {
-  if (names <= MAX_NAMES) return;
+  if (names > MAX_NAMES) forgetNames();
+}
+
+export function forgetNames(): void {
   table.fill(undefined);
   names = 0;
 }
 
-/** @param place of the field in its object, from 0 */
+/** Sets `cursor.inheritedName`. @param place of the field in its object, from 0 */
 export function readName(place: number): string {
   spend(WORK.namedField);
   const length = nameBytes();
@@ -44,11 +49,13 @@ export function readName(place: number): string {
     if (known === undefined) {
       spend(WORK.newName);
       const name = checkedName(from, length);
-      table[at] = { bytes: bytes.slice(from, from + length), name };
+      table[at] = { bytes: bytes.slice(from, from + length), name, inherited: cursor.inheritedName };
       names++;
       return name;
     }
-    if (isSame(known.bytes, from, length)) return known.name;
+    if (!isSame(known.bytes, from, length)) continue;
+    cursor.inheritedName = known.inherited;
+    return known.name;
   }
   spend(WORK.newName);
   return checkedName(from, length);
@@ -87,5 +94,6 @@ function checkedName(from: number, length: number): string {
   const name = textBetween(from, from + length);
   cursor.ascii = ascii;
   if (name === '__proto__') throw corrupt('a field name that no profile has', 'value');
+  cursor.inheritedName = mayBeInherited(length, length === 0 ? 0 : cursor.bytes[from]) && mustDefine(name);
   return name;
 }

@@ -17,15 +17,20 @@ const NULLS = JSON.parse(`[${Array.from({ length: MAX_COPIED }, () => 'null').jo
 /** Has exactly the room that it needs. */
 export const arrayOf = (...values: unknown[]): unknown[] => values;
 
-/** To be filled from 0 to `length`. Compiled code asks the engine for an array of unknown length, which makes it young. */
-export const arrayToFill = (length: number): unknown[] => (length <= MAX_COPIED ? NULLS.slice(0, length) : new Array(length));
+/** Of nulls, to be filled from 0 to `length`: what takes the place of an element calls no setter that somebody has given all arrays. */
+export function arrayToFill(length: number): unknown[] {
+  if (length <= MAX_COPIED) return NULLS.slice(0, length);
+  let nulls: null[] = NULLS.slice();
+  while (nulls.length * 2 <= length) nulls = nulls.concat(nulls);
+  return nulls.concat(nulls.slice(0, length - nulls.length));
+}
 
 /**
- * Text of a function `name` for `new` that makes a plain object of these fields from as many arguments. Assigning makes a field unless
- * Object.prototype has one of that name, where it could be refused: undefined then.
+ * Text of a function `name` for `new` that makes a plain object with room for these fields and without any: the engine counts the assignments
+ * that it sees. Undefined where Object.prototype has one of the names.
  */
-export function plainObjectMaker(name: string, keys: readonly string[], values: readonly string[]): string | undefined {
+export function plainObjectMaker(name: string, keys: readonly string[]): string | undefined {
   if (keys.some((key) => key in Object.prototype)) return undefined;
-  return `function ${name}(${values.join(',')}){${keys.map((key, i) => `this[${JSON.stringify(key)}]=${values[i]};`).join('')}}
+  return `function ${name}(){if(false){${keys.map((key) => `this[${JSON.stringify(key)}]=0;`).join('')}}}
 ${name}.prototype=Object.prototype;`;
 }

@@ -11,10 +11,11 @@
  */
 import { corrupt } from './corrupt.ts';
 import { cursor, cut, openCursor, skip, spend, textBetween, u16, u32, u8 } from './cursor.ts';
-import { EXTENSION, readBigInt, readBinary, readTimestamp, readTimestamp64, readTypedArray } from './extension-reader.ts';
+import { EXTENSION, readBigInt, readBinary, readTimestamp, readTimestamp32, readTimestamp64, readTypedArray } from './extension-reader.ts';
 import { addTo, openMap, openSet, putInto } from './frozen-types.ts';
 import { keyWork } from './key-work.ts';
-import { readName, trimNames } from './name-reader.ts';
+import { forgetNames, readName, trimNames } from './name-reader.ts';
+import { inheritedHasChanged, mustDefine, setOwnField } from './own-fields.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
 import { beginRecords, recordReader, type Readers, type RecordReader } from './record-reader.ts';
 import { arrayOf, arrayToFill } from './siteless.ts';
@@ -32,11 +33,13 @@ export const PREFIX_MAPS = 1;
 export const PREFIX_UNICODE = 2;
 
 const freeze = Object.freeze;
+const FAR_NUMBER = '4294967294';
 /** A larger value is not kept alive for the sake of its hidden classes. */
 const MAX_SPECIMEN_BYTES = 16 * 1024;
 /** Of the decode under way: the table's records, and the shapes that the value itself defines (undefined: it may not). */
 let records: readonly RecordReader[] | undefined;
-let inlineShapes: Array<readonly string[] | undefined> | undefined;
+let inlineShapes: Map<number, readonly string[]> | undefined;
+let inheritedKnown = false;
 
 /** Reads values written with one table (or with none: `structures` undefined). */
 export class ValueReader {
@@ -51,8 +54,11 @@ export class ValueReader {
   specimen: object | undefined;
 
   constructor(structures: readonly (readonly string[])[] | undefined, isPortable: boolean) {
-    this.#records = structures?.map((keys) => recordReader(keys, READERS));
     this.#portable = isPortable;
+    if (structures === undefined) return;
+    const ofTable: RecordReader[] = [];
+    for (const keys of structures) ofTable.push(recordReader(keys, READERS, ofTable));
+    this.#records = ofTable;
   }
 
   /** `bytes` is private memory: nobody changes it during the call, and the result shares nothing with it. */
@@ -60,6 +66,7 @@ export class ValueReader {
     openCursor(bytes, start, stop, this.#portable);
     records = this.#records;
     inlineShapes = undefined;
+    inheritedKnown = false;
     trimNames();
     beginRecords();
     try {
@@ -87,7 +94,7 @@ function readPrefix(): void {
   const flags = u8();
   if (flags === 0 || flags > (PREFIX_MAPS | PREFIX_UNICODE)) throw corrupt('unknown flags before the value', 'value');
   cursor.ascii = (flags & PREFIX_UNICODE) === 0;
-  if ((flags & PREFIX_MAPS) !== 0) inlineShapes = [];
+  if ((flags & PREFIX_MAPS) !== 0) inlineShapes = new Map();
 }
 
 function readNext(): unknown {
@@ -166,17 +173,37 @@ function readArray(length: number): readonly unknown[] {
 function shortArray(length: number): unknown[] {
   switch (length) {
     case 0: return arrayOf();
-    case 1: return arrayOf(readNext());
-    case 2: return arrayOf(readNext(), readNext());
-    case 3: return arrayOf(readNext(), readNext(), readNext());
-    default: return arrayOf(readNext(), readNext(), readNext(), readNext());
+    case 1: return arrayOf(readElement());
+    case 2: return arrayOf(readElement(), readElement());
+    case 3: return arrayOf(readElement(), readElement(), readElement());
+    default: return arrayOf(readElement(), readElement(), readElement(), readElement());
   }
+}
+
+/** As `readNext`; what lists hold most is read without its many questions. */
+function readElement(): unknown {
+  const { at, end, bytes } = cursor;
+  if (at >= end) throw cut();
+  const token = bytes[at];
+  if (token >= 0xa0 && token < 0xc0) {
+    const to = at + 1 + (token & 0x1f);
+    if (to > end) throw cut();
+    cursor.at = to;
+    return textBetween(at + 1, to);
+  }
+  if (token === 0xcb) {
+    if (at + 9 > end) throw cut();
+    cursor.at = at + 9;
+    return cursor.view.getFloat64(at + 1);
+  }
+  cursor.at = at + 1;
+  return token >= 0x40 && token < 0x80 && records !== undefined ? readRecord(token) : readValue(token);
 }
 
 /** A length that lies is at most the bytes that are left, and has been paid for. */
 function longArray(length: number): unknown[] {
   const array = arrayToFill(length);
-  for (let i = 0; i < length; i++) array[i] = readNext();
+  for (let i = 0; i < length; i++) array[i] = readElement();
   return array;
 }
 
@@ -190,11 +217,11 @@ function readMap(length: number): object {
 
 function readJsMap(length: number): Map<unknown, unknown> {
   spend(length * WORK.entry);
-  const keys: unknown[] = [];
-  const values: unknown[] = [];
+  const keys = arrayToFill(length);
+  const values = arrayToFill(length);
   for (let i = 0; i < length; i++) {
-    keys.push(readNext());
-    values.push(readNext());
+    keys[i] = readNext();
+    values[i] = readNext();
   }
   spend(keyWork(keys));
   const map = openMap();
@@ -203,14 +230,23 @@ function readJsMap(length: number): Map<unknown, unknown> {
 }
 
 function readObject(length: number): object {
+  lookAtInherited();
   const object: Record<string, unknown> = {};
   let numbered = false;
   for (let i = 0; i < length; i++) {
     const name = readName(i);
+    const { inheritedName } = cursor;
     if (!numbered && isNumbered(name)) numbered = keepSparse(object);
-    object[name] = readNext();
+    if (inheritedName) setOwnField(object, name, readNext());
+    else object[name] = readNext();
   }
   return object;
+}
+
+/** Before the first field name of a value. */
+function lookAtInherited(): void {
+  if (!inheritedKnown && inheritedHasChanged()) forgetNames();
+  inheritedKnown = true;
 }
 
 /**
@@ -219,17 +255,17 @@ function readObject(length: number): object {
  */
 function keepSparse(object: Record<string, unknown>): true {
   spend(WORK.numberedField);
-  object[4_294_967_294] = 0;
-  delete object[4_294_967_294];
+  setOwnField(object, FAR_NUMBER, 0);
+  delete object[FAR_NUMBER];
   return true;
 }
 
 function readRecord(token: number): object {
   // As msgpackr numbers them: one byte up to 0x7f, and past 32 shared structures the upper half takes a second byte.
   const index = token < 0x60 || (records?.length ?? 0) <= 32 ? token - 0x40 : 32 + (token & 0x1f) + (u8() << 5);
-  const ofTable = records?.[index];
+  const ofTable = records !== undefined && index < records.length ? records[index] : undefined;
   if (ofTable === undefined) {
-    const names = inlineShapes?.[index];
+    const names = inlineShapes?.get(index);
     if (names === undefined) throw corrupt(`structure ${index} is not in the table`, 'value');
     spend(names.length * WORK.namedField);
     return readInline(names);
@@ -240,7 +276,7 @@ function readRecord(token: number): object {
   return value;
 }
 
-const READERS: Readers = { value: readValue, record: readRecord, array: readArray, timestamp64: readTimestamp64 };
+const READERS: Readers = { value: readValue, record: readRecord, array: readArray, timestamp64: readTimestamp64, timestamp32: readTimestamp32, enter };
 
 function readInline(names: readonly string[]): object {
   enter(WORK.container);
@@ -248,7 +284,8 @@ function readInline(names: readonly string[]): object {
   let numbered = false;
   for (const name of names) {
     if (!numbered && isNumbered(name)) numbered = keepSparse(object);
-    object[name] = readNext();
+    if (mustDefine(name)) setOwnField(object, name, readNext());
+    else object[name] = readNext();
   }
   cursor.depth--;
   return freeze(object);
@@ -260,9 +297,12 @@ function defineInline(index: number): object {
   const token = u8();
   const length = token >= 0x90 && token < 0xa0 ? token & 0x0f : token === 0xdc ? u16() : token === 0xdd ? u32() : -1;
   if (length < 0 || length > cursor.end - cursor.at) throw corrupt('a record definition without its names', 'value');
-  const names: string[] = [];
-  for (let i = 0; i < length; i++) names.push(readName(i));
-  inlineShapes[index] = names;
+  lookAtInherited();
+  // Each name is going to cost a unit.
+  if (length > cursor.work) spend(length);
+  const names = arrayToFill(length) as string[];
+  for (let i = 0; i < length; i++) names[i] = readName(i);
+  inlineShapes.set(index, names);
   return readInline(names);
 }
 

@@ -80,3 +80,47 @@ it('no setter of Object.prototype is called, and none that refuses is in the way
     console.log('fields of their own');`;
   expect(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).trim()).toBe('fields of their own');
 });
+
+it('a setter that somebody gives all objects or all arrays after the code was made is not called', () => {
+  const script = `
+    const { ProfileCodec } = await import('./dist/src/codec/profile-codec.js');
+    const { StructureTables } = await import('./dist/src/codec/structure-tables.js');
+    const { createHash } = await import('node:crypto');
+    const hashed = (i) => createHash('sha1').update(String(i)).digest('hex');
+    const plain = { late: 1, deep: { late: [{ late: 'x', other: null }] }, long: Array.from({ length: 200 }, (_, i) => i), last: new Date(5) };
+    const byName = { names: Object.fromEntries(Array.from({ length: 200 }, (_, i) => [hashed(i), { late: i }])) };
+    const withMap = { map: new Map([['k', { late: 2, toString: 3, deep: { late: 4 } }], ['l', { 7: 'seven', late: 1 }]]) };
+    const cases = [];
+    for (const format of ['structured', 'portable']) {
+      const codec = new ProfileCodec({ format, maxProfileBytes: 1e6, tables: new StructureTables({ learn: true }) });
+      const fresh = { late: 'of a structure that is read plainly', long: plain.long };
+      for (const profile of format === 'structured' ? [plain, fresh, byName, withMap] : [plain, byName]) {
+        let encoded;
+        for (let i = 0; i < 3; i++) encoded = codec.encode(profile);
+        const bytes = new Uint8Array(encoded.bytes);
+        const { schemaId } = encoded;
+        for (let i = 0; i < (profile === fresh ? 1 : 60); i++) codec.decode(bytes, 0, bytes.length, schemaId);
+        cases.push({ decode: () => codec.decode(bytes, 0, bytes.length, schemaId), before: Object.entries(profile) });
+      }
+    }
+    const { inspect, isDeepStrictEqual } = await import('node:util');
+    isDeepStrictEqual({ a: [1] }, { a: [1] });
+    const decoded = [];
+    const trap = { set() { called = true; }, get() { return 'theirs'; }, configurable: true };
+    const traps = [[Object.prototype, 'late'], [Object.prototype, 'deep'], [Object.prototype, hashed(150)], [Object.prototype, '7'], [Array.prototype, '70'], [Object.prototype, '4294967294']];
+    let called = false;
+    // After the first with traps, without them, and with them again.
+    for (const set of [true, false, true]) {
+      for (const [on, name] of traps) if (set) Object.defineProperty(on, name, trap);
+      for (const { decode } of cases) decoded.push(decode());
+      for (const [on, name] of traps) delete on[name];
+    }
+    if (called) throw new Error('a setter was called');
+    decoded.forEach((profile, i) => {
+      const expected = Object.fromEntries(cases[i % cases.length].before);
+      if (!isDeepStrictEqual(structuredClone(profile), structuredClone(expected))) throw new Error(i + ': ' + inspect(profile, { depth: 9 }));
+      if (!Object.isFrozen(profile) || Object.keys(profile).some((key) => !('value' in Object.getOwnPropertyDescriptor(profile, key)))) throw new Error('not its own fields');
+    });
+    console.log(decoded.length + ' decoded');`;
+  expect(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).trim()).toBe('18 decoded');
+});

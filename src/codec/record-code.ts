@@ -1,0 +1,109 @@
+/**
+ * Code for one structure's records, made of what its fields have held so far. For each field come the questions that were answered with
+ * yes before, the most frequent first; any other value goes the general way, so the notes decide the speed and never the result.
+ *
+ * The generated text holds field names (as JSON strings, of a table that was checked: no `__proto__`, none that begins with a digit) and
+ * pieces of this file; nothing of it comes from a value.
+ */
+import { cursor, cut, textBetween } from './cursor.ts';
+import { setOwnFields } from './own-fields.ts';
+import type { Readers, ReadRecord, RecordReader } from './record-reader.ts';
+import { arrayOf, plainObjectMaker } from './siteless.ts';
+import { WORK } from './work-budget.ts';
+
+/** Lists of up to here are read where they stand. */
+const SHORT_LIST = 4;
+const MANY = -1;
+
+/** What a field has held. */
+export interface FieldNotes {
+  /** By kind: how often. */
+  readonly times: number[];
+  /** First byte of the records, MANY if they were of several structures, 0 before the first. */
+  record: number;
+  /** What the first elements of lists were; lists in lists are not noted. */
+  readonly elements: FieldNotes | undefined;
+}
+
+interface Kind {
+  /** Whether a value that begins so is of the kind. */
+  holds(token: number): boolean;
+  /** `if(…)…` that reads one into the variable `v`: `b` bytes, `w` their DataView, `p` position, `e` end, `t` first byte, `c` cursor, `s` textBetween. */
+  code(v: string, notes: FieldNotes, records: readonly RecordReader[]): string;
+}
+
+const isRecord = (token: number) => token >= 0x40 && token < 0x80;
+const isShortList = (token: number) => token >= 0x90 && token <= 0x90 + SHORT_LIST;
+
+const KINDS: readonly Kind[] = [
+  { holds: (t) => t === 0xcb, code: (v) => `if(t===0xcb){if(p+8>e)throw cut();${v}=w.getFloat64(p);p+=8}` },
+  { holds: (t) => t < 0x40, code: (v) => `if(t<0x40)${v}=t` },
+  { holds: (t) => t >= 0xa0 && t < 0xc0, code: (v) => `if(t>=0xa0&&t<0xc0){q=p+(t&31);if(q>e)throw cut();${v}=s(p,q);p=q}` },
+  { holds: (t) => t === 0xd9, code: (v) => `if(t===0xd9){if(p>=e||(q=p+1+b[p])>e)throw cut();${v}=s(p+1,q);p=q}` },
+  { holds: (t) => t === 0xcc, code: (v) => `if(t===0xcc){if(p>=e)throw cut();${v}=b[p++]}` },
+  { holds: (t) => t === 0xcd, code: (v) => `if(t===0xcd){if(p+2>e)throw cut();${v}=b[p]<<8|b[p+1];p+=2}` },
+  { holds: isRecord, code: recordCode },
+  { holds: isShortList, code: listCode },
+  { holds: (t) => t > 0x90 + SHORT_LIST && t < 0xa0, code: (v) => `if(t>=0x90&&t<0xa0){c.at=p;${v}=array(t&15);p=c.at}` },
+  { holds: (t) => t === 0xd7, code: (v) => `if(t===0xd7&&p+9<=e&&b[p]===255){${v}=timestamp64(p+1);p+=9}` },
+  { holds: (t) => t === 0xd6, code: (v) => `if(t===0xd6&&p+5<=e&&b[p]===255){${v}=timestamp32(p+1);p+=5}` },
+  { holds: (t) => t === 0xc0, code: (v) => `if(t===0xc0)${v}=null` },
+  { holds: (t) => t === 0xc2 || t === 0xc3, code: (v) => `if(t===0xc2||t===0xc3)${v}=t===0xc3` },
+];
+
+const emptyNotes = (elements: FieldNotes | undefined): FieldNotes => ({ times: KINDS.map(() => 0), record: 0, elements });
+export const newNotes = (): FieldNotes => emptyNotes(emptyNotes(undefined));
+
+/** Takes note of the value that begins at `at`, which is within the value that is read. */
+export function note(notes: FieldNotes, at: number): void {
+  const token = cursor.bytes[at];
+  const kind = KINDS.findIndex(({ holds }) => holds(token));
+  if (kind < 0) return;
+  notes.times[kind]++;
+  if (isRecord(token)) notes.record = notes.record === 0 || notes.record === token ? token : MANY;
+  if (notes.elements !== undefined && isShortList(token) && token > 0x90 && at + 1 < cursor.end) note(notes.elements, at + 1);
+}
+
+/** Of one structure its reader is called where the code stands, and the engine may put its code there. */
+function recordCode(v: string, { record }: FieldNotes, records: readonly RecordReader[]): string {
+  // From 0x60 on the number of a large table goes on in a second byte.
+  if (record === MANY || (record >= 0x60 && records.length > 32)) return `if(t>=0x40&&t<0x80){c.at=p;${v}=record(t);p=c.at}`;
+  const reader = `r[${record - 0x40}]`;
+  return `if(t===${record}){c.at=p;enter(${reader}.work);${v}=${reader}.read();c.depth--;p=c.at}`;
+}
+
+function listCode(v: string, { elements }: FieldNotes, records: readonly RecordReader[]): string {
+  if (elements === undefined || elements.times.every((times) => times === 0)) return `if(t>=0x90&&t<=${0x90 + SHORT_LIST}){c.at=p;${v}=array(t&15);p=c.at}`;
+  const names = Array.from({ length: SHORT_LIST }, (_, i) => `i${i}`);
+  const read = names.map((name, i) => `if(n>${i}){${valueCode(name, elements, records)}}`).join('');
+  const made = names.map((_, i) => `n===${i}?a(${names.slice(0, i).join()}):`).join('');
+  return `if(t>=0x90&&t<=${0x90 + SHORT_LIST}){const n=t&15;let ${names.join()};if(n>e-p)throw cut();enter(${WORK.container});${read}${v}=f(${made}a(${names.join()}));c.depth--}`;
+}
+
+function valueCode(v: string, notes: FieldNotes, records: readonly RecordReader[]): string {
+  const asked = KINDS.map(({ code }, kind) => ({ code, times: notes.times[kind] })).filter(({ times }) => times > 0).sort((a, b) => b.times - a.times);
+  return `if(p>=e)throw cut();t=b[p++];${[...asked.map(({ code }) => code(v, notes, records)), `{c.at=p;${v}=value(t);p=c.at}`].join('\nelse ')}`;
+}
+
+/** Undefined where the process forbids code from text, and for structures with fields such as `toString`. */
+export function recordReadingCode(keys: readonly string[], notes: readonly FieldNotes[], readers: Readers, records: readonly RecordReader[]): ReadRecord | undefined {
+  const maker = plainObjectMaker('R', keys);
+  if (maker === undefined) return undefined;
+  const names = keys.map((key) => JSON.stringify(key));
+  const values = keys.map((_, i) => `v${i}`);
+  // Asked of an object whose kind the compiler knows, that no name is inherited costs nothing until Object.prototype is changed.
+  const source = `'use strict';
+${maker}
+return function(){const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0,${values.join()};
+${values.map((v, i) => valueCode(v, notes[i], records)).join('\n')}
+c.at=p;const o=new R;
+if(${names.map((name) => `${name} in o`).join('||')})return f(own(o,k,[${values.join()}]));
+${names.map((name, i) => `o[${name}]=v${i};`).join('')}
+return f(o)}`;
+  const given = { c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, k: keys, own: setOwnFields, ...readers };
+  try {
+    return new Function(...Object.keys(given), source)(...Object.values(given)) as ReadRecord;
+  } catch {
+    return undefined;
+  }
+}
