@@ -123,7 +123,7 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.lookAtHits();
     if (!this.full) this.measure();
     const byBytes = this.residents < this.slotCount;
-    const least = this.least(byBytes ? SIZES << AGE_BITS : 0, this.regret.lruDecides && !byBytes ? 0 : -1);
+    const least = this.least(byBytes ? SIZES << AGE_BITS : 0, this.regret.isBehind && !byBytes ? 0 : -1);
     this.named = least >= 0 ? least : this.entries.findIndex((entry) => entry >>> CLASS_SHIFT !== NO_CLASS);
     return this.named;
   }

@@ -3,10 +3,9 @@
  *
  * Beside the cache stands LRU's shadow (`lru-shadow.ts`). A request that misses where LRU would have hit is paid from an account; one that hits where LRU would have missed is
  * paid into it, and each of LRU's own misses earns a two-hundredth.
- * 1. What the shadow holds and the cache has evicted may have to be read again: that is what a change of mind costs. As long as the account would not pay a tenth of it, LRU decides. So a
- *    cold cache goes a part of its own way at first, and the whole when that has paid.
- * 2. With nothing left on the account LRU decides for as many of its misses as it has entries, and twice as long after each trial that fails: what is lost grows with the
- *    logarithm of time.
+ * 1. LRU decides as soon as what is owed is what it would cost to become LRU: the keys that only the shadow holds, which are still to be read again. Neither a change too early nor one
+ *    too late then costs more than twice what hindsight would pay (the ski rental of A. Karlin, M. Manasse, L. Rudolph, D. Sleator, "Competitive Snoopy Caching", Algorithmica 1988).
+ * 2. It does so for as many of its misses as it has entries, and twice as long after each trial that fails: what is lost grows with the logarithm of time.
  * 3. A policy that has filled its account has won back its trust: the next doubt is a short one again.
  */
 import { LruShadow } from './lru-shadow.ts';
@@ -14,18 +13,16 @@ import { LruShadow } from './lru-shadow.ts';
 /** One miss. The account counts in parts of it, and so stays with whole numbers. */
 const MISS = 200;
 const EARNED_A_MISS = 1;
-/** What a trial begins with, for each entry of the shadow: a twentieth of a miss; one miss at the least. */
-const STAKE_AN_ENTRY = MISS / 20;
+/** What a trial begins with, for each entry of the shadow: a fiftieth of a miss; one miss at the least. */
+const STAKE_AN_ENTRY = MISS / 50;
 /** What is saved at most, for each entry: past gains do not pay for any loss. */
 const SAVED_AN_ENTRY = MISS / 2;
-/** Held back for each key that LRU has and the cache has evicted. */
-const RESERVE_A_LOST_KEY = MISS / 10;
 const WAIT_GROWTH = 2;
 const MAX_WAIT_AN_ENTRY = 32;
 
 export class LruRegret {
-  /** Nothing is left of what the trial began with. */
-  private isBehind = false;
+  /** LRU should decide. */
+  isBehind = false;
   private readonly shadow: LruShadow;
   private account = 0;
   /** Misses of LRU until the next trial. */
@@ -36,11 +33,6 @@ export class LruRegret {
   constructor(entries: number) {
     this.shadow = new LruShadow(entries);
     this.clear();
-  }
-
-  /** Whoever is least by LRU should go. */
-  get lruDecides(): boolean {
-    return this.isBehind || this.account < RESERVE_A_LOST_KEY * this.shadow.apart;
   }
 
   get bytes(): number {
@@ -65,7 +57,7 @@ export class LruRegret {
       this.nextWait = shadow.room;
     } else if (missed) {
       this.account -= MISS;
-      if (this.account < 0) this.giveIn();
+      if (this.account < -MISS * shadow.apart) this.giveIn();
     }
   }
 

@@ -48,7 +48,7 @@ export class LruShadow {
     return this.free === 0;
   }
 
-  /** How many of its keys the cache that is watched has evicted: so many misses at the most it costs to become LRU. */
+  /** How many of its keys the cache that is watched has evicted: what it would cost to become LRU now. */
   get apart(): number {
     return this.lostCount;
   }

@@ -6,6 +6,8 @@
  *    is counted in every bin that it reaches, and in the `hits` of the bin in which it is used again. Both fade.
  * 2. Chance of a hit in a bin = hits / begun, drawn towards what the class had in younger bins relative to all classes: few observations say little.
  *    Of what was used once, what became of it lately counts more: `believeLately`.
+ *    An age that few have reached is promised no more than younger ones got: who hopes that what nobody asked for in one pass comes back in the next holds on to the oldest,
+ *    and is wrong wherever it is not a loop. The sample sees within the second pass whether it is one.
  * 3. Worth at an age = the best, over all ages to stop at, of expected hits until then / expected requests until then: an index of J. Gittins
  *    ("Bandit Processes and Dynamic Allocation Indices", J. Royal Statistical Society B, 1979). Right before an expected use an entry is worth
  *    the most, which holds on to a part of a loop; where chances only fall with age it is the chance itself, which for one class alone is LRU.
@@ -317,12 +319,13 @@ export class ReuseCurves {
     this.newExpected *= fadingLately;
   }
 
-  /** Chances of all classes together; a bin that few have reached goes on as those before it. */
+  /** Chances of all classes together; a bin that few have reached goes on as those before it, and no better. */
   private pool(): void {
     const { hits, begun, pooled } = this;
     let carriedHits = 0;
     let carriedBegun = 0;
     let allBegun = 0;
+    let younger = 1;
     for (let bin = 0; bin < BINS; bin++) {
       let allHits = 0;
       for (let at = bin; at < hits.length; at += STRIDE) {
@@ -331,8 +334,9 @@ export class ReuseCurves {
       }
       carriedHits = carriedHits * CARRY + allHits;
       carriedBegun = carriedBegun * CARRY + allBegun;
-      const prior = (carriedHits + POOLED_WEIGHT * PRIOR_CHANCE) / (carriedBegun + POOLED_WEIGHT);
+      const prior = Math.min(younger, (carriedHits + POOLED_WEIGHT * PRIOR_CHANCE) / (carriedBegun + POOLED_WEIGHT));
       pooled[bin] = (allHits + POOLED_WEIGHT * prior) / (allBegun + POOLED_WEIGHT);
+      younger = pooled[bin];
     }
   }
 }

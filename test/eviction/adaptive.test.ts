@@ -54,6 +54,12 @@ describe('curves', () => {
     for (const age of [2, 20, 100, 300]) expect(curves.worthOf(1, age)).toBeLessThan(0.3 * curves.worthOf(0, age));
   });
 
+  test('after a scan in which nothing came back an older entry is promised no more than a younger one', () => {
+    const curves = new ReuseCurves([1], 300);
+    for (let now = 1; now <= 1_300; now++) curves.used(hashOfId(now), 0, now);
+    for (const [younger, older] of [[1, 100], [100, 600], [600, 1_100], [1_100, 3_000]]) expect(curves.worthOf(0, younger)).toBeGreaterThanOrEqual(curves.worthOf(0, older));
+  });
+
   test('old observations fade', () => {
     const curves = taught(400, 30_000);
     for (let now = 30_001; now < 200_000; now++) curves.used(hashOfId(9_000_000 + now), 0, now);

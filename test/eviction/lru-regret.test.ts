@@ -77,33 +77,33 @@ describe('regret', () => {
     for (let key = from; key < from + keys; key++) regret.used(hashOfId(key), true);
   };
 
-  test('five misses are taken beforehand, and a tenth of a miss is held back for each key that LRU has alone', () => {
+  test('what costs as much as becoming LRU would is enough; two misses are taken beforehand', () => {
     const regret = new LruRegret(ENTRIES);
     scan(regret, 0, ENTRIES);
-    for (let key = 0; key < 50; key++) regret.evicted(hashOfId(key));
-    expect(regret.lruDecides).toBe(false);
-    regret.evicted(hashOfId(50));
-    expect(regret.lruDecides).toBe(true);
-    for (let key = 0; key < 5; key++) regret.forget(hashOfId(key));
-    expect(regret.lruDecides).toBe(false);
-    // One miss of five is gone, and with it one key of those apart: 45 are held back for.
-    regret.used(hashOfId(5), true);
-    expect(regret.lruDecides).toBe(true);
+    for (let key = 0; key < 10; key++) regret.evicted(hashOfId(key));
+    // Each of those asked for is held again: one miss more, and one less that LRU holds alone. Ten were apart; 2 - 6 < -4.
+    for (let key = 0; key < 6; key++) {
+      expect(regret.isBehind).toBe(false);
+      regret.used(hashOfId(key), true);
+    }
+    expect(regret.isBehind).toBe(false);
+    regret.used(hashOfId(6), true);
+    expect(regret.isBehind).toBe(true);
   });
 
   test('LRU decides for as many of its misses as there are entries, then for twice as many', () => {
     const regret = new LruRegret(ENTRIES);
     scan(regret, 0, ENTRIES);
-    const lose = () => { for (let times = 0; times < 8; times++) regret.used(hashOfId(99_999), true); };
+    const lose = () => { for (let times = 0; times < 3; times++) regret.used(hashOfId(99_999), true); };
     let from = 1_000;
     for (const wait of [ENTRIES, 2 * ENTRIES, 4 * ENTRIES]) {
       regret.used(hashOfId(99_999), false);
-      for (let times = 0; times < 8 && !regret.lruDecides; times++) lose();
-      expect(regret.lruDecides).toBe(true);
+      for (let times = 0; times < 3 && !regret.isBehind; times++) lose();
+      expect(regret.isBehind).toBe(true);
       scan(regret, from, wait - 1);
-      expect(regret.lruDecides).toBe(true);
+      expect(regret.isBehind).toBe(true);
       scan(regret, from + wait, 1);
-      expect(regret.lruDecides).toBe(false);
+      expect(regret.isBehind).toBe(false);
       from += 10_000;
     }
   });
@@ -113,9 +113,9 @@ describe('regret', () => {
     scan(regret, 0, ENTRIES);
     for (let key = 1_000; key < 2_000; key++) regret.used(hashOfId(key), false);
     for (let losses = 0; losses < ENTRIES / 2; losses++) regret.used(hashOfId(1_999), true);
-    expect(regret.lruDecides).toBe(false);
+    expect(regret.isBehind).toBe(false);
     regret.used(hashOfId(1_999), true);
-    expect(regret.lruDecides).toBe(true);
+    expect(regret.isBehind).toBe(true);
   });
 
   test('who was invalidated is missed by LRU too', () => {
@@ -125,18 +125,18 @@ describe('regret', () => {
       regret.forget(hashOfId(7));
       regret.used(hashOfId(7), true);
     }
-    expect(regret.lruDecides).toBe(false);
+    expect(regret.isBehind).toBe(false);
   });
 
   test('forget all', () => {
     const regret = new LruRegret(ENTRIES);
     scan(regret, 0, ENTRIES);
-    for (let times = 0; times < 6; times++) regret.used(hashOfId(7), true);
-    expect(regret.lruDecides).toBe(true);
+    for (let times = 0; times < 5; times++) regret.used(hashOfId(7), true);
+    expect(regret.isBehind).toBe(true);
     regret.clear();
-    expect(regret.lruDecides).toBe(false);
+    expect(regret.isBehind).toBe(false);
     for (let times = 0; times < 5; times++) regret.used(hashOfId(1_000 + times), true);
-    expect(regret.lruDecides).toBe(false);
+    expect(regret.isBehind).toBe(false);
   });
 });
 
