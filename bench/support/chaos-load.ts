@@ -21,6 +21,7 @@ const BULK_ONE_IN = 50;
 const BULK_WALLETS = 40;
 /** An operation that takes longer hangs. */
 const HUNG_MS = 5_000;
+const REPAIR_DEADLINE_MS = 10_000;
 const SAMPLE_MS = 10;
 const MAX_NOTED = 4;
 
@@ -191,9 +192,10 @@ export class ChaosLoad {
 
   /**
    * After the fault: the queue empties, then every process that was open, and one that opens now, has the last profile of each wallet or none.
-   * @returns wallets whose newest acknowledged profile L2 has lost: `old` where it gives an older one in its place, `gone` where it gives none.
+   * @returns wallets whose newest acknowledged profile L2 has lost: `old` where it gives an older one in its place, `gone` where it gives none;
+   * `unrepaired`: of these, how many an open process holds newer.
    */
-  async settle(withinMs = 15_000): Promise<{ drained: boolean; old: number; gone: number }> {
+  async settle(withinMs = 15_000): Promise<{ drained: boolean; old: number; gone: number; unrepaired: number }> {
     await this.stop();
     const giveUpMs = performance.now() + withinMs;
     while ((await this.queuedNow()) > 0 && performance.now() < giveUpMs) await sleep(50);
@@ -201,19 +203,34 @@ export class ChaosLoad {
     await sleep(STALE_AFTER_MS);
     await this.#readAll(this.other, 'other');
     await this.#readAll(this.writer, 'writer');
+    // What an open process holds newer than L2 is written back once L2 has settled, some seconds after the last failure.
+    const repairedByMs = performance.now() + REPAIR_DEADLINE_MS;
+    let found = await this.#asFound();
+    while (found.unrepaired > 0 && performance.now() < repairedByMs) {
+      await sleep(500);
+      found = await this.#asFound();
+    }
+    return { drained, ...found };
+  }
+
+  /** By a cache that opens now. */
+  async #asFound(): Promise<{ old: number; gone: number; unrepaired: number }> {
     const fresh = await openChaosCache(this.#l2);
     try {
       const found = await fresh.bulkPrefetch(this.wallets);
       let old = 0;
       let gone = 0;
+      let unrepaired = 0;
       for (const wallet of this.wallets) {
         const profile = found.get(wallet);
         const due = this.last.get(wallet)!;
         if (profile === undefined) gone += due > 0 ? 1 : 0;
         else if (profile.version < this.#versions.get(wallet)! || due === 0) old++;
         this.oracle.judge(profile, wallet, 'writer', 0, performance.now());
+        const held = Math.max(...[this.writer, this.other].map((cache) => cache.getProfileSync(wallet)?.version ?? 0));
+        if (held > (profile?.version ?? 0)) unrepaired++;
       }
-      return { drained, old, gone };
+      return { old, gone, unrepaired };
     } finally {
       await fresh.close();
     }

@@ -4,6 +4,11 @@
  *
  * In the process that writes, an acknowledged update binds every later read (promise 2 of the cache). In another process it binds once
  * it has been in L2 for `STALE_AFTER_MS`: that is the bound on staleness after any fault of the channel. Everywhere a process must not go back.
+ *
+ * Two rows take less, each because no more is promised:
+ * - `L2 away` (C13): an update whose event died with its node is not seen by others before L2 can be asked. What would have bound them during the
+ *   outage binds them at its end; such answers are counted (`excused`).
+ * - `L2 may forget` (C7F): a forced failover loses acknowledged writes, as Redis says. Others are bound by what they have seen themselves.
  */
 
 /** Staleness that a lost event may cause. */
@@ -47,7 +52,10 @@ export class Oracle {
   wrong = 0;
   /** By how much the oldest of the stale answers was late. */
   longestStaleMs = 0;
+  /** Answers that would have been stale, if L2 had not been away. */
+  excused = 0;
   readonly notes: string[] = [];
+  #outage = { fromMs: Infinity, toMs: Infinity };
   readonly #wallets = new Map<string, Wallet>();
   readonly #staleAfterMs: number;
 
@@ -71,10 +79,25 @@ export class Oracle {
     const known = this.#of(wallet);
     let bound = known.seen.get(reader)?.version ?? 0;
     if (reader === 'writer') return Math.max(bound, known.least);
-    while (known.stored.length > 1 && known.stored[1].atMs + this.#staleAfterMs <= nowMs) known.stored.shift();
+    while (known.stored.length > 1 && this.#binds(known.stored[1], nowMs)) known.stored.shift();
     const oldest = known.stored[0];
-    if (oldest !== undefined && oldest.atMs + this.#staleAfterMs <= nowMs) bound = Math.max(bound, oldest.version);
+    if (oldest !== undefined && this.#binds(oldest, nowMs)) bound = Math.max(bound, oldest.version);
     return bound;
+  }
+
+  l2GoesAway(nowMs: number): void {
+    this.#outage = { fromMs: nowMs, toMs: Infinity };
+  }
+
+  /** From `atMs` on it can be asked again. */
+  l2IsBack(atMs: number): void {
+    this.#outage.toMs = atMs;
+  }
+
+  #binds({ atMs }: Acknowledged, nowMs: number): boolean {
+    const dueMs = atMs + this.#staleAfterMs;
+    const { fromMs, toMs } = this.#outage;
+    return dueMs <= nowMs && (dueMs < fromMs || nowMs >= toMs);
   }
 
   judge(profile: ChaosProfile | undefined, wallet: string, reader: Reader, bound: number, nowMs: number): void {
@@ -91,6 +114,7 @@ export class Oracle {
       if (next !== undefined) this.longestStaleMs = Math.max(this.longestStaleMs, nowMs - next.atMs);
       this.#note(`stale in the ${reader === 'writer' ? 'writing' : 'other'} process: ${wallet} version ${profile.version}, at least ${bound} was due`);
     }
+    if (reader === 'other' && profile.version >= bound && known.stored.some(({ version, atMs }) => version > profile.version && atMs + this.#staleAfterMs <= nowMs)) this.excused++;
     const seen = known.seen.get(reader);
     if (seen === undefined || seen.version < profile.version) known.seen.set(reader, { version: profile.version, atMs: nowMs });
   }

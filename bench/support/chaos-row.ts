@@ -72,7 +72,7 @@ export interface Marks {
   recoveryMs?: number;
   /** Reads that L2 did not answer, and queued writes: 0 for faults that must not be noticed. */
   unnoticed?: boolean;
-  /** Acknowledged profiles that an older one stood for at the end, to whoever opened the cache then. */
+  /** Acknowledged profiles that an older one stood for at the end, to whoever opened the cache then; Infinity where Redis promises nothing. */
   lostAndVisible?: number;
 }
 
@@ -104,7 +104,7 @@ export async function underLoad(context: RowContext, id: string, marks: Marks, a
     const unanswered = load.unanswered - before.unanswered;
     const queued = load.queued - before.queued;
     await cluster.heal();
-    const { drained, old, gone } = await load.settle();
+    const { drained, old, gone, unrepaired } = await load.settle();
     const recoveryMs = load.lastFailureMs === 0 ? undefined : Math.max(0, load.lastFailureMs - recoverFromMs);
     const { oracle: judge } = load;
     const figures: RowFigures = {
@@ -119,13 +119,15 @@ export async function underLoad(context: RowContext, id: string, marks: Marks, a
       check(judge.wrong === 0, `wrong ${judge.wrong} = 0`),
       atMost('stall', load.longestMs, stallMark, ' ms'),
       check(drained, 'queue drained'),
-      atMost('old at the end', old, marks.lostAndVisible ?? 0),
+      ...(marks.lostAndVisible === Infinity ? [] : [atMost('old at the end', old, marks.lostAndVisible ?? 0)]),
+      check(unrepaired === 0, `held by a process and older in L2 ${unrepaired} = 0`),
     );
     if (marks.unnoticed) checks.push(check(unanswered + queued === 0, `unanswered and queued ${unanswered + queued} = 0`));
     if (marks.recoveryMs !== undefined) checks.push(atMost('recovery', recoveryMs ?? 0, marks.recoveryMs, ' ms'));
     notes.push(...load.notes, ...judge.notes, `longest: ${load.longestWhat}`);
     const reasons = [...load.reasons].sort((a, b) => b[1] - a[1]).slice(0, MAX_REASONS);
     if (reasons.length > 0) notes.push(`errors told: ${reasons.map(([reason, times]) => `${times} x ${reason}`).join(' | ')}`);
+    if (marks.lostAndVisible === Infinity) notes.push(`${old} acknowledged profiles were older ones in the end, to a cache opened then`);
     if (gone > 0) notes.push(`${gone} acknowledged profiles were a miss at the end`);
     if (judge.longestStaleMs > 0) notes.push(`stale for up to ${Math.round(judge.longestStaleMs)} ms`);
     return { ...figures, checks, notes };

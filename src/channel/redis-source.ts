@@ -9,7 +9,7 @@
 import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProfileCacheError } from '../errors.ts';
-import { connectionOptions } from '../l2/redis-node.ts';
+import { connectionOptions } from '../l2/redis-connection.ts';
 import { isAuthError, parseAddress, replyError, safeText } from '../l2/redis-errors.ts';
 import { NoAnswer, withTimeout } from '../l2/redis-topology.ts';
 import type { RedisL2Options } from '../options.ts';

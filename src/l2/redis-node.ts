@@ -11,11 +11,11 @@
  * holds writes back, and with them whatever lies behind them on their connection. Reads then need not wait.
  */
 import { Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../clock.ts';
 import type { RedisL2Options } from '../options.ts';
+import { connectionOptions } from './redis-connection.ts';
 import { safeText } from './redis-errors.ts';
 import { encodeCommand } from './resp-command.ts';
 import type { Arg } from './resp-command.ts';
@@ -304,26 +304,4 @@ export class RedisNode extends EventEmitter<NodeEvents> {
 function asText(reply: unknown): unknown {
   if (Buffer.isBuffer(reply)) return reply.toString('utf8');
   return Array.isArray(reply) ? reply.map(asText) : reply;
-}
-
-/** Options that every connection of ours shares, the subscriber's included. */
-export function connectionOptions(host: string, port: number, redis: RedisL2Options): RedisOptions {
-  return {
-    host,
-    port,
-    username: redis.username,
-    password: redis.password,
-    tls: redis.tls === false ? undefined : redis.tls === true ? {} : { ...redis.tls },
-    // RESP2: nothing here needs RESP3, and its integers near 2^53 are off by one in ioredis 6.0.0.
-    protocol: 2,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    autoResubscribe: false,
-    // Its INFO would be one more permission; LOADING is an answer that we understand.
-    enableReadyCheck: false,
-    disableClientInfo: true,
-    keepAlive: 10_000,
-    disconnectTimeout: 200,
-  };
 }
