@@ -13,13 +13,15 @@
  * A hit is written down, and looked at when something is next inserted or evicted: a hit costs one store. Of MAX_PENDING_HITS since the last miss all is
  * learnt, of the others only that they were used last: a cache that misses so seldom has little to learn.
  *
- * 9.5 bytes a slot (entry 4, ghosts 5.5), and what it learns and LRU's shadow: 42 to 302 KB.
+ * 9.5 bytes a slot (entry 4, ghosts 5.5), and what it learns and LRU's shadow: 40 to 238 KB.
  */
+import { AGE_BITS, MAX_AGE } from './age-bins.ts';
 import { LruRegret } from './lru-regret.ts';
 import type { EvictionPolicy } from './policy.ts';
-import { AGE_BITS, MAX_AGE, MAX_RANK, NO_CLASS, ReuseCurves, rankPlace } from './reuse-curves.ts';
+import { ReuseCurves } from './reuse-curves.ts';
 import { SlotHashes, type KeptHashes } from './slot-hashes.ts';
 import { UseGhosts } from './use-ghosts.ts';
+import { MAX_RANK, NO_CLASS, rankPlace } from './worth-ranks.ts';
 
 /** An eviction looks at so many new entries for each lane, and at the least that the lane has seen before. */
 const LANES = 4;

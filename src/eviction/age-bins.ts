@@ -1,0 +1,15 @@
+/** Ages in bins: 0 to 7 each in its own, from there four an octave. Age is the number of ticks since the last use. */
+export const AGE_BITS = 20;
+export const MAX_AGE = 2 ** AGE_BITS - 1;
+export const BINS = (AGE_BITS - 1) * 4;
+
+/** First age of each bin. */
+const START = Float64Array.from({ length: BINS + 1 }, (_, bin) => (bin < 8 ? bin : 2 ** ((bin >> 2) + 1) + (bin & 3) * 2 ** ((bin >> 2) - 1)));
+/** Ages in each bin. */
+export const BIN_WIDTH = Float64Array.from({ length: BINS }, (_, bin) => START[bin + 1] - START[bin]);
+
+export function binOf(age: number): number {
+  if (age < 4) return age;
+  const octave = 31 - Math.clz32(age);
+  return ((octave - 1) << 2) + ((age >>> (octave - 2)) & 3);
+}

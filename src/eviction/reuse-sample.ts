@@ -1,0 +1,139 @@
+/**
+ * Keys chosen by hash, followed whether the cache holds them or not: so it is learnt from what was evicted too early, or rightly. Each is counted in every bin of ages that it reaches,
+ * and in the `hits` of the bin in which it is used again, in the counts of the class that it was in.
+ *
+ *   buckets of WAYS │ tag of the hash u16 │ and apart from it: last use 20 bits, bin reached 7 bits, class 5 bits, NO_CLASS = empty │
+ *
+ * Two keys are taken for one with a chance of WAYS / 65,536 a look-up: 0.01 %.
+ */
+import { MAX_AGE, binOf } from './age-bins.ts';
+import { NO_CLASS, STRIDE } from './worth-ranks.ts';
+
+/** The class of what was used once: what becomes of it lately is counted by itself. */
+export const NEW = 0;
+const WAYS = 8;
+const CLASS_SHIFT = 27;
+const REACHED_SHIFT = 20;
+const REACHED = 127;
+const EMPTY = (NO_CLASS << CLASS_SHIFT) >>> 0;
+/** Room: a small cache has as much as it wants, a large one as much as walking it may cost. */
+const MIN_ROOM = 1_024;
+const SMALL_ROOM = 16_384;
+const MAX_ROOM = 32_768;
+const ROOM_AN_ENTRY = 16;
+const LARGE_ROOM_AN_ENTRY = 3;
+/** So many keys for each entry of the cache are followed, or all, if they fit. */
+const KEYS_AN_ENTRY = 8;
+/** So full it may become: buckets fill by chance. */
+const FILL = 0.8;
+/** Odd, so that it is a permutation: the bits that choose the sample are not those that choose a bucket. */
+const CHOICE_FACTOR = 0x9e3779b1;
+
+export class ReuseSample {
+  readonly room: number;
+  /** By class and bin. How many reached a bin, as differences: of a stretch of bins that was passed only both ends are written. */
+  readonly begun: Float32Array;
+  readonly hits: Float32Array;
+  /** Of the class NEW: hits to be expected of one entry before each bin, and since some time those that were to be expected and those that came. */
+  readonly newChances = new Float64Array(STRIDE);
+  newExpected = 0;
+  newHits = 0;
+  private readonly tags: Uint16Array;
+  private readonly words: Uint32Array;
+  /** Hashes below it, once permuted, are followed. */
+  private followedBelow = 0;
+  private walked = 0;
+
+  constructor(classes: number, entries: number) {
+    const room = Math.min(ROOM_AN_ENTRY * entries, Math.max(SMALL_ROOM, LARGE_ROOM_AN_ENTRY * entries), MAX_ROOM);
+    this.room = 2 ** Math.ceil(Math.log2(Math.max(MIN_ROOM, room)));
+    this.begun = new Float32Array(classes * STRIDE);
+    this.hits = new Float32Array(classes * STRIDE);
+    this.tags = new Uint16Array(this.room);
+    this.words = new Uint32Array(this.room).fill(EMPTY);
+    this.fit(entries);
+  }
+
+  get bytes(): number {
+    return [this.begun, this.hits, this.newChances, this.tags, this.words].reduce((sum, part) => sum + part.byteLength, 0);
+  }
+
+  /** The cache holds so many entries, or about. */
+  fit(entries: number): void {
+    this.followedBelow = Math.min(1, (FILL * this.room) / (KEYS_AN_ENTRY * entries)) * 2 ** 32;
+  }
+
+  follows(hash: number): boolean {
+    return Math.imul(hash, CHOICE_FACTOR) >>> 0 < this.followedBelow;
+  }
+
+  clear(): void {
+    this.begun.fill(0);
+    this.hits.fill(0);
+    this.newChances.fill(0);
+    this.newExpected = 0;
+    this.newHits = 0;
+    this.words.fill(EMPTY);
+    this.walked = 0;
+  }
+
+  /** A key that is followed was used, and is of this class from here on. In a full bucket it takes the place of the one used longest ago. */
+  used(hash: number, entryClass: number, now: number): void {
+    const { tags, words } = this;
+    const start = ((hash ^ (hash >>> 15)) & (this.room / WAYS - 1)) * WAYS;
+    const tag = hash >>> 16;
+    let place = start;
+    for (const end = start + WAYS; place < end; place++) if (tags[place] === tag && words[place] >>> CLASS_SHIFT !== NO_CLASS) break;
+    if (place < start + WAYS) {
+      const of = words[place] >>> CLASS_SHIFT;
+      this.hits[of * STRIDE + this.reach(place, now)]++;
+      if (of === NEW) this.newHits++;
+    } else {
+      place = this.placeIn(start, now);
+      tags[place] = tag;
+    }
+    words[place] = (entryClass << CLASS_SHIFT) | (now & MAX_AGE);
+  }
+
+  /** Who is not used again is counted by walking the sample, so many places at a time. */
+  walk(now: number, places: number): void {
+    const { words, room } = this;
+    let at = this.walked;
+    for (let left = places; left > 0; left--) {
+      if (words[at] >>> CLASS_SHIFT !== NO_CLASS) this.reach(at, now);
+      at = (at + 1) & (room - 1);
+    }
+    this.walked = at;
+  }
+
+  private placeIn(start: number, now: number): number {
+    const { words } = this;
+    let place = start;
+    let oldest = -1;
+    for (let at = start; at < start + WAYS; at++) {
+      const word = words[at];
+      if (word >>> CLASS_SHIFT === NO_CLASS) return at;
+      const age = (now - word) & MAX_AGE;
+      if (age > oldest) {
+        oldest = age;
+        place = at;
+      }
+    }
+    return place;
+  }
+
+  /** Counts the bins that the entry has come to since the last time. @returns the last of them */
+  private reach(place: number, now: number): number {
+    const word = this.words[place];
+    const bin = binOf((now - word) & MAX_AGE);
+    const from = (word >>> REACHED_SHIFT) & REACHED;
+    if (bin >= from) {
+      const of = word >>> CLASS_SHIFT;
+      this.begun[of * STRIDE + from]++;
+      this.begun[of * STRIDE + bin + 1]--;
+      if (of === NEW) this.newExpected += this.newChances[bin + 1] - this.newChances[from];
+      this.words[place] = (word & ~(REACHED << REACHED_SHIFT)) | ((bin + 1) << REACHED_SHIFT);
+    }
+    return bin;
+  }
+}
