@@ -1,5 +1,5 @@
 /** Entry of a profiling thread (Piscina). */
-import { workerData } from 'piscina';
+import { workerData } from 'node:worker_threads';
 import { openProfileThread, type ProfileThreadData } from '../src/profiler/profile-thread.ts';
 
 export default openProfileThread(workerData as ProfileThreadData);
