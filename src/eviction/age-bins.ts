@@ -3,6 +3,9 @@ export const AGE_BITS = 20;
 export const MAX_AGE = 2 ** AGE_BITS - 1;
 export const BINS = (AGE_BITS - 1) * 4;
 
+/** Places a class takes in a table by class and bin; the one past the bins is where stretches end that reach the last. */
+export const STRIDE = BINS + 1;
+
 /** First age of each bin. */
 const START = Float64Array.from({ length: BINS + 1 }, (_, bin) => (bin < 8 ? bin : 2 ** ((bin >> 2) + 1) + (bin & 3) * 2 ** ((bin >> 2) - 1)));
 /** Ages in each bin. */
@@ -13,3 +16,6 @@ export function binOf(age: number): number {
   const octave = 31 - Math.clz32(age);
   return ((octave - 1) << 2) + ((age >>> (octave - 2)) & 3);
 }
+
+/** Place of a class and an age in such a table. */
+export const placeOf = (entryClass: number, age: number): number => entryClass * STRIDE + binOf(age);

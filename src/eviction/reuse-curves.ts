@@ -11,9 +11,9 @@
  *
  * Hit densities by class and age come from N. Beckmann, H. Chen, A. Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density", NSDI 2018.
  */
-import { BINS, BIN_WIDTH } from './age-bins.ts';
+import { BINS, BIN_WIDTH, STRIDE } from './age-bins.ts';
 import { NEW, ReuseSample } from './reuse-sample.ts';
-import { STRIDE, WorthRanks } from './worth-ranks.ts';
+import { WorthRanks } from './worth-ranks.ts';
 
 /** Observations that an estimate weighs as much as. */
 const PRIOR_WEIGHT = 32;
@@ -80,7 +80,7 @@ export class ReuseCurves {
     return this.sample.bytes + this.worth.bytes + this.pooled.byteLength + this.chances.byteLength;
   }
 
-  /** What keeping an entry is worth, in order, at its `rankPlace`. */
+  /** What keeping an entry is worth, in order, at its `placeOf`. */
   get ranks(): Int32Array {
     return this.worth.ranks;
   }

@@ -5,10 +5,8 @@
  *
  * Worth is kept as a rank: 11 bits, from 2^-32 to 1 in 64 steps an octave, above 20 bits that are 0, for the age of two of the same worth.
  */
-import { AGE_BITS, BINS, BIN_WIDTH, binOf } from './age-bins.ts';
+import { AGE_BITS, BINS, BIN_WIDTH, STRIDE, placeOf } from './age-bins.ts';
 
-/** Places a class takes; the one past the bins is where stretches end that reach the last. */
-export const STRIDE = BINS + 1;
 /** Class of what is not there: worth more than anything. */
 export const NO_CLASS = 31;
 const RANK_BITS = 31 - AGE_BITS;
@@ -19,10 +17,8 @@ const LEAST_FLOAT = (127 - 2 ** (RANK_BITS - 6)) << 6;
 const float = new Float32Array(1);
 const floatBits = new Int32Array(float.buffer);
 
-/** Place of an entry's rank in `WorthRanks.ranks`. */
-export const rankPlace = (entryClass: number, age: number): number => entryClass * STRIDE + binOf(age);
-
 export class WorthRanks {
+  /** Of each class and age, at its `placeOf`. */
   readonly ranks = new Int32Array((NO_CLASS + 1) * STRIDE).fill(MAX_RANK << AGE_BITS);
   /** A stack: stretches of bins, each better than what comes after it. */
   private readonly hits = new Float64Array(BINS);
@@ -35,7 +31,7 @@ export class WorthRanks {
 
   /** To 1.5 %. */
   worthOf(entryClass: number, age: number): number {
-    floatBits[0] = ((this.ranks[rankPlace(entryClass, age)] >> AGE_BITS) + LEAST_FLOAT) << FLOAT_SHIFT;
+    floatBits[0] = ((this.ranks[placeOf(entryClass, age)] >> AGE_BITS) + LEAST_FLOAT) << FLOAT_SHIFT;
     return float[0];
   }
 
