@@ -6,7 +6,7 @@
  * pieces of this file; nothing of it comes from a value.
  */
 import { cursor, cut, textBetween } from './cursor.ts';
-import { setOwnFields } from './own-fields.ts';
+import { setOwnField, setOwnFields } from './own-fields.ts';
 import type { Readers, ReadRecord, RecordReader } from './record-reader.ts';
 import { arrayOf, plainObjectMaker } from './siteless.ts';
 import { WORK } from './work-budget.ts';
@@ -51,13 +51,16 @@ const KINDS: readonly Kind[] = [
   { holds: (t) => t === 0xc2 || t === 0xc3, code: (v) => `if(t===0xc2||t===0xc3)${v}=t===0xc3` },
 ];
 
+/** By first byte: which kind, or -1. */
+const KIND_OF = Int8Array.from({ length: 256 }, (_, token) => KINDS.findIndex(({ holds }) => holds(token)));
+
 const emptyNotes = (elements: FieldNotes | undefined): FieldNotes => ({ times: KINDS.map(() => 0), record: 0, elements });
 export const newNotes = (): FieldNotes => emptyNotes(emptyNotes(undefined));
 
 /** Takes note of the value that begins at `at`, which is within the value that is read. */
 export function note(notes: FieldNotes, at: number): void {
   const token = cursor.bytes[at];
-  const kind = KINDS.findIndex(({ holds }) => holds(token));
+  const kind = KIND_OF[token];
   if (kind < 0) return;
   notes.times[kind]++;
   if (isRecord(token)) notes.record = notes.record === 0 || notes.record === token ? token : MANY;
@@ -85,22 +88,23 @@ function valueCode(v: string, notes: FieldNotes, records: readonly RecordReader[
   return `if(p>=e)throw cut();t=b[p++];${[...asked.map(({ code }) => code(v, notes, records)), `{c.at=p;${v}=value(t);p=c.at}`].join('\nelse ')}`;
 }
 
-/** Undefined where the process forbids code from text, and for structures with fields such as `toString`. */
+/** Undefined where the process forbids code from text. */
 export function recordReadingCode(keys: readonly string[], notes: readonly FieldNotes[], readers: Readers, records: readonly RecordReader[]): ReadRecord | undefined {
-  const maker = plainObjectMaker('R', keys);
-  if (maker === undefined) return undefined;
   const names = keys.map((key) => JSON.stringify(key));
   const values = keys.map((_, i) => `v${i}`);
+  // Such as `toString`.
+  const isInherited = keys.map((key) => key in Object.prototype);
+  const inherits = names.filter((_, i) => !isInherited[i]).map((name) => `${name} in o`).join('||') || 'false';
   // Asked of an object whose kind the compiler knows, that no name is inherited costs nothing until Object.prototype is changed.
   const source = `'use strict';
-${maker}
+${plainObjectMaker('R', keys)}
 return function(){const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0,${values.join()};
 ${values.map((v, i) => valueCode(v, notes[i], records)).join('\n')}
 c.at=p;const o=new R;
-if(${names.map((name) => `${name} in o`).join('||')})return f(own(o,k,[${values.join()}]));
-${names.map((name, i) => `o[${name}]=v${i};`).join('')}
+if(${inherits})return f(own(o,k,[${values.join()}]));
+${names.map((name, i) => (isInherited[i] ? `ownOne(o,${name},v${i});` : `o[${name}]=v${i};`)).join('')}
 return f(o)}`;
-  const given = { c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, k: keys, own: setOwnFields, ...readers };
+  const given = { c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, k: keys, own: setOwnFields, ownOne: setOwnField, ...readers };
   try {
     return new Function(...Object.keys(given), source)(...Object.values(given)) as ReadRecord;
   } catch {

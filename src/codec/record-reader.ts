@@ -3,8 +3,7 @@
  *
  * A record is its fields' values one behind the other. The first few are read plainly, into a copy of a template that has all the
  * fields already, and what each field held is noted. Then code is made for the structure (record-code.ts). Where a process forbids the
- * making of code (`--disallow-code-generation-from-strings`), and for structures with fields such as `toString`, records go on being read
- * plainly, at about half the speed.
+ * making of code (`--disallow-code-generation-from-strings`) records go on being read plainly, at about half the speed.
  */
 import { corrupt } from './corrupt.ts';
 import { cursor, cut } from './cursor.ts';
@@ -39,19 +38,41 @@ const RECORDS_BEFORE_CODE = 32;
  * code (0.1 ms and more for each structure). A hostile table has 512 structures. What was prepared stays so; code comes with a later value.
  */
 const MAX_NEW_FIELDS = 512;
-const MAX_CODE_UNITS = 256;
+const MAX_CODE_UNITS = 128;
+/**
+ * Fields that one value may have read plainly, where code could be made: 0.3 us each once records of very many structures come in turn. A profile has code for most of
+ * its records after the first 32 of a kind; one that has not is refused until there is, a few structures with each attempt.
+ */
+const MAX_PLAIN_FIELDS = 16_384;
+const mayMakeCode = canMakeCode();
 const codeUnits = (fields: number) => 32 + fields;
 let newFields = 0;
 let codeUnitsLeft = 0;
+let plainFieldsLeft = 0;
 
 /** Before each value. */
 export function beginRecords(): void {
   newFields = MAX_NEW_FIELDS;
   codeUnitsLeft = MAX_CODE_UNITS;
+  plainFieldsLeft = MAX_PLAIN_FIELDS;
 }
 
-/** @param records of the whole table, by number; complete when the first record is read. */
-export function recordReader(keys: readonly string[], readers: Readers, records: readonly RecordReader[]): RecordReader {
+function canMakeCode(): boolean {
+  try {
+    return typeof new Function() === 'function';
+  } catch {
+    return false;
+  }
+}
+
+export function recordReaders(structures: readonly (readonly string[])[], readers: Readers): readonly RecordReader[] {
+  const records: RecordReader[] = [];
+  for (const keys of structures) records.push(recordReader(keys, readers, records));
+  return records;
+}
+
+/** @param records complete when the first record is read. */
+function recordReader(keys: readonly string[], readers: Readers, records: readonly RecordReader[]): RecordReader {
   let template: Record<string, unknown> | undefined;
   /** Undefined when nothing more is noted. */
   let notes: FieldNotes[] | undefined;
@@ -63,13 +84,14 @@ export function recordReader(keys: readonly string[], readers: Readers, records:
     }
     if (notes !== undefined && ++recordsRead >= RECORDS_BEFORE_CODE && codeUnitsLeft >= codeUnits(keys.length)) {
       codeUnitsLeft -= codeUnits(keys.length);
-      const compiled = recordReadingCode(keys, notes, readers, records);
+      const compiled = mayMakeCode ? recordReadingCode(keys, notes, readers, records) : undefined;
       notes = undefined;
       if (compiled !== undefined) {
         reader.read = compiled;
         return compiled();
       }
     }
+    if ((plainFieldsLeft -= keys.length) < 0 && mayMakeCode) throw corrupt('more records of structures without code than any profile has', 'value');
     const record = { ...template };
     for (let i = 0; i < keys.length; i++) {
       if (cursor.at >= cursor.end) throw cut();

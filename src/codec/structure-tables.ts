@@ -7,7 +7,7 @@
  */
 import { corrupt } from './corrupt.ts';
 import { ShapeLearner } from './shape-learner.ts';
-import { readTable, shapeKey, writeTable, type Structure } from './table-bytes.ts';
+import { MAX_KEYS_PER_STRUCTURE, MAX_TABLE_KEYS, readTable, shapeKey, writeTable, type Structure } from './table-bytes.ts';
 
 /** Plain msgpack maps, no extension of our own: what other languages read. */
 export const SCHEMA_PORTABLE = 0;
@@ -32,6 +32,7 @@ export class StructureTables {
   readonly #maxTables: number;
   readonly #maxStructures: number;
   #current: StructureTable | undefined;
+  #currentKeys = 0;
 
   constructor(options: { learn?: boolean; maxTables?: number; maxStructures?: number } = {}) {
     this.#maxTables = options.maxTables ?? DEFAULT_MAX_TABLES;
@@ -75,7 +76,9 @@ export class StructureTables {
     const added = this.learner.takeReady().filter((keys) => !known.has(shapeKey(keys)));
     const room = this.#maxStructures - before.length;
     if (added.length === 0 || room <= 0) return undefined;
-    const structures: Structure[] = [...before, ...added.slice(0, room).map((keys) => Object.freeze([...keys]))];
+    let keysLeft = MAX_TABLE_KEYS - this.#currentKeys;
+    const structures: Structure[] = [...before];
+    for (const keys of added.slice(0, room)) if ((keysLeft -= keys.length) >= 0) structures.push(Object.freeze([...keys]));
     const { id, bytes } = writeTable(structures);
     if (this.#byId.has(id)) return undefined;
     return this.#take({ id, bytes, structures });
@@ -83,16 +86,21 @@ export class StructureTables {
 
   /** Whether `mint` could still add anything. */
   get full(): boolean {
-    return this.#byId.size >= this.#maxTables || (this.#current?.structures.length ?? 0) >= this.#maxStructures;
+    return this.#byId.size >= this.#maxTables || (this.#current?.structures.length ?? 0) >= this.#maxStructures || this.#currentKeys > MAX_TABLE_KEYS - MAX_KEYS_PER_STRUCTURE;
   }
 
   #take(table: StructureTable): StructureTable {
     const frozen = Object.freeze({ ...table, structures: Object.freeze(table.structures) });
     this.#byId.set(frozen.id, frozen);
-    if (isBetter(frozen, this.#current)) this.#current = frozen;
+    if (isBetter(frozen, this.#current)) {
+      this.#current = frozen;
+      this.#currentKeys = keyCount(frozen.structures);
+    }
     return frozen;
   }
 }
+
+const keyCount = (structures: readonly Structure[]) => structures.reduce((sum, keys) => sum + keys.length, 0);
 
 function isBetter(table: StructureTable, than: StructureTable | undefined): boolean {
   if (than === undefined) return true;

@@ -12,12 +12,15 @@
  */
 import { createHash } from 'node:crypto';
 import { corrupt } from './corrupt.ts';
+import { isNumbered } from './work-budget.ts';
 
 /** Ids below this are reserved for schemas that need no table. */
 export const FIRST_TABLE_ID = 16;
 export const MAX_TABLE_BYTES = 1024 * 1024;
 /** Largest object that may become a structure; larger ones are dictionaries. */
 export const MAX_KEYS_PER_STRUCTURE = 96;
+/** Of all structures of a table together: reading a table stays a matter of milliseconds. */
+export const MAX_TABLE_KEYS = 8_192;
 /**
  * Field names that are in no table, beside those that begin with a digit: `__proto__` is refused everywhere, and msgpackr uses the other two for itself (it keeps the
  * keys of a shape under `__keys__` among the shape's continuations, and asks records for their hasOwnProperty).
@@ -60,8 +63,12 @@ export function readTable(bytes: Uint8Array, maxStructures: number): { id: numbe
   if (id !== idOf(bytes)) throw bad('its id is not the hash of its content');
   const count = view.getUint16(6, true);
   if (count > maxStructures) throw bad(`${count} structures are over the cap of ${maxStructures}`);
+  // A copy: native code that makes text must never see shared memory.
+  const copy = new Uint8Array(bytes);
+  const text = Buffer.prototype.latin1Slice.call(copy, 0, copy.length);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const structures: Structure[] = [];
+  let keysLeft = MAX_TABLE_KEYS;
   let at = HEADER_BYTES;
   const next = (): number => {
     if (at + 2 > bytes.length) throw bad('it ends in the middle');
@@ -71,18 +78,20 @@ export function readTable(bytes: Uint8Array, maxStructures: number): { id: numbe
   for (let s = 0; s < count; s++) {
     const keyCount = next();
     if (keyCount === 0 || keyCount > MAX_KEYS_PER_STRUCTURE) throw bad(`a structure of ${keyCount} keys`);
+    if ((keysLeft -= keyCount) < 0) throw bad(`more than ${MAX_TABLE_KEYS} keys`);
     const keys = new Set<string>();
     for (let k = 0; k < keyCount; k++) {
       const length = next();
       if (at + length > bytes.length) throw bad('it ends in the middle');
-      let key: string;
-      try {
-        // A copy: TextDecoder must never see shared memory.
-        key = decoder.decode(bytes.slice(at, at + length));
-      } catch (error) {
-        throw corrupt('structure table: a key is not UTF-8', 'schema', error);
+      let key = text.slice(at, at + length);
+      if (!isAscii(copy, at, at + length)) {
+        try {
+          key = decoder.decode(copy.subarray(at, at + length));
+        } catch (error) {
+          throw corrupt('structure table: a key is not UTF-8', 'schema', error);
+        }
       }
-      if (RESERVED_KEYS.has(key) || /^\d/.test(key) || keys.has(key)) throw bad(`key ${JSON.stringify(key)}`);
+      if (RESERVED_KEYS.has(key) || isNumbered(key) || keys.has(key)) throw bad(`key ${JSON.stringify(key)}`);
       keys.add(key);
       at += length;
     }
@@ -90,6 +99,11 @@ export function readTable(bytes: Uint8Array, maxStructures: number): { id: numbe
   }
   if (at !== bytes.length) throw bad('bytes after its end');
   return { id, structures };
+}
+
+function isAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] > 0x7f) return false;
+  return true;
 }
 
 function idOf(bytes: Uint8Array): number {

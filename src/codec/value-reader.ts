@@ -17,7 +17,7 @@ import { keyWork } from './key-work.ts';
 import { forgetNames, readName, trimNames } from './name-reader.ts';
 import { inheritedHasChanged, mustDefine, setOwnField } from './own-fields.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
-import { beginRecords, recordReader, type Readers, type RecordReader } from './record-reader.ts';
+import { beginRecords, recordReaders, type Readers, type RecordReader } from './record-reader.ts';
 import { arrayOf, arrayToFill } from './siteless.ts';
 import { WORK, arrayWork, isNumbered } from './work-budget.ts';
 
@@ -55,10 +55,7 @@ export class ValueReader {
 
   constructor(structures: readonly (readonly string[])[] | undefined, isPortable: boolean) {
     this.#portable = isPortable;
-    if (structures === undefined) return;
-    const ofTable: RecordReader[] = [];
-    for (const keys of structures) ofTable.push(recordReader(keys, READERS, ofTable));
-    this.#records = ofTable;
+    this.#records = structures && recordReaders(structures, READERS);
   }
 
   /** `bytes` is private memory: nobody changes it during the call, and the result shares nothing with it. */

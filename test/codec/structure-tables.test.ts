@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { SCHEMA_INLINE, StructureTables } from '../../src/codec/structure-tables.ts';
 import { ShapeLearner } from '../../src/codec/shape-learner.ts';
-import { MAX_KEYS_PER_STRUCTURE, writeTable } from '../../src/codec/table-bytes.ts';
+import { MAX_KEYS_PER_STRUCTURE, MAX_TABLE_KEYS, writeTable } from '../../src/codec/table-bytes.ts';
 import { sampleProfile } from './sample-profile.ts';
 import { expectError, expectSame, newCodec, roundTrip } from './support.ts';
 
@@ -133,6 +133,24 @@ describe('dictionaries are not learned', () => {
     expect(learner.takeReady()).toEqual([['a']]);
   });
 
+  it('no table is made that its readers would refuse for its keys', () => {
+    const names = (prefix: string, count: number) => Array.from({ length: count }, (_, k) => `${prefix}_${k}`);
+    const nearlyFull = Array.from({ length: Math.floor(MAX_TABLE_KEYS / MAX_KEYS_PER_STRUCTURE) - 1 }, (_, i) => names(`k${i}`, MAX_KEYS_PER_STRUCTURE));
+    const tables = new StructureTables({ learn: true });
+    tables.add(writeTable(nearlyFull).bytes);
+    const codec = newCodec('structured', tables);
+    const wide = (i: number) => Object.fromEntries(names(`w${i}`, 90).map((name, k) => [name, k]));
+    // All in one profile: they are learned at once.
+    const profile = { list: Array.from({ length: 4 }, (_, i) => wide(i)) };
+    for (let round = 0; round < 400; round++) codec.encode(profile);
+    const keys = tables.current!.structures.reduce((sum, { length }) => sum + length, 0);
+    expect(keys).toBeLessThanOrEqual(MAX_TABLE_KEYS);
+    expect(tables.current!.structures.length).toBeGreaterThan(nearlyFull.length);
+    expect(tables.full).toBe(true);
+    new StructureTables().add(tables.current!.bytes);
+    expectSame(roundTrip(codec, profile), profile);
+  });
+
   it('memory does not grow with distinct shapes', () => {
     setFlagsFromString('--expose-gc');
     const gc = runInNewContext('gc') as () => void;
@@ -169,6 +187,9 @@ describe('bounds', () => {
     const more = new StructureTables({ maxTables: 1 });
     more.add(writeTable([['a']]).bytes);
     expectError(() => more.add(writeTable([['b']]).bytes), 'ERR_L2_CORRUPT', 'schema');
+    const wide = Array.from({ length: Math.floor(MAX_TABLE_KEYS / MAX_KEYS_PER_STRUCTURE) + 1 }, (_, i) => Array.from({ length: MAX_KEYS_PER_STRUCTURE }, (_key, k) => `k${i}_${k}`));
+    expectError(() => new StructureTables().add(writeTable(wide).bytes), 'ERR_L2_CORRUPT', 'schema');
+    expect(new StructureTables().add(writeTable(wide.slice(1)).bytes).structures).toHaveLength(wide.length - 1);
     expectError(() => new StructureTables({ maxStructures: 1 }).add(writeTable([['a'], ['b']]).bytes), 'ERR_L2_CORRUPT', 'schema');
   });
 
