@@ -18,12 +18,12 @@ const REACHED = 127;
 const EMPTY = (NO_CLASS << CLASS_SHIFT) >>> 0;
 /** Room: a small cache has as much as it wants, a large one as much as walking it may cost. */
 const MIN_ROOM = 1_024;
-const SMALL_ROOM = 8_192;
+const SMALL_ROOM = 16_384;
 const MAX_ROOM = 32_768;
 const ROOM_AN_ENTRY = 16;
-const LARGE_ROOM_AN_ENTRY = 1.5;
+const LARGE_ROOM_AN_ENTRY = 3;
 /** So many keys for each entry of the cache are followed, or all, if they fit. */
-const KEYS_AN_ENTRY = 4;
+const KEYS_AN_ENTRY = 8;
 /** So full it may become: buckets fill by chance. */
 const FILL = 0.8;
 /** Odd, so that it is a permutation: the bits that choose the sample are not those that choose a bucket. */
