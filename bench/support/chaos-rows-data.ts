@@ -73,7 +73,7 @@ async function flushAll(context: RowContext): Promise<RowOutcome> {
       checks: [
         check(counts.failed === 0, `failed ${counts.failed} = 0`), check(counts.wrong === 0, `wrong ${counts.wrong} = 0`),
         ...([['cold', cold], ['after the flush', after], ['flushed under way', under]] as const).map(([when, { herd }]) => atMost(`loads of one wallet at a time, ${when}`, herd, 1)),
-        atMost('loads after the flush', after.loads, 2 * ORIGIN_WALLETS), atMost('loads flushed under way', under.loads, SLOW_WALLETS),
+        atMost('loads when cold', cold.loads, ORIGIN_WALLETS), atMost('loads after the flush', after.loads, 2 * ORIGIN_WALLETS), atMost('loads flushed under way', under.loads, SLOW_WALLETS),
       ],
       notes: [`${cold.loads} loads when cold, ${warm.loads} when warm, ${after.loads} in three rounds over ${ORIGIN_WALLETS} wallets after the flush, ${under.loads} of ${SLOW_WALLETS} that a flush found under way; ${failures} reads not answered within ${PATIENT_MS / 1e3} s`],
     };

@@ -8,7 +8,7 @@
  */
 import { COUNTER } from '../stats/metrics.ts';
 import type { Backend, LoadTurn } from './backend.ts';
-import { absentIsNothing, notFound } from './load-errors.ts';
+import { absentIsNothing, gaveUp, MAX_TURNS, notFound } from './load-errors.ts';
 import type { LoadOne } from './load-one.ts';
 import type { LoadOutcome } from './load-outcome.ts';
 import type { LoadPolicy } from './load-policy.ts';
@@ -44,13 +44,18 @@ export class LoadMany {
   }
 
   /** Fills `found`, which it resolves with; `begunAll` is called once it is known what has to be loaded. */
-  async load(missing: readonly string[], loader: BulkLoader, policy: LoadPolicy, found: Map<string, object>, begunAll: () => void): Promise<Map<string, object>> {
+  async load(missing: readonly string[], loader: BulkLoader, policy: LoadPolicy, found: Map<string, object>, begunAll: () => void, turns = 0): Promise<Map<string, object>> {
     const { backend, thread, shared, stale, one } = this.parts;
     const joined: Promise<void>[] = [];
     const mine: Mine[] = [];
+    /** Were there when a turn was asked for. */
+    const gone: string[] = [];
     const others: { wallet: string; turn: Extract<LoadTurn, { kind: 'busy' }> }[] = [];
     const keep = (wallet: string, profile: object | undefined) => void (profile !== undefined && found.set(wallet, profile));
-    const again = (wallet: string) => this.load([wallet], loader, policy, found, () => {});
+    const again = (wallet: string) => {
+      if (turns === MAX_TURNS) throw gaveUp(wallet);
+      return this.load([wallet], loader, policy, found, () => {}, turns + 1);
+    };
     const begun = await Promise.allSettled(missing.map(async (wallet) => {
       const running = shared.of(wallet);
       if (running !== undefined) {
@@ -62,7 +67,7 @@ export class LoadMany {
         return;
       }
       const turn = await backend.beginLoad(wallet, { beyond: 0, graceMs: policy.graceMs, background: false });
-      if (turn.kind === 'found') keep(wallet, thread.take(wallet));
+      if (turn.kind === 'found') await one.found(wallet).then((profile) => (profile === undefined ? void gone.push(wallet) : keep(wallet, profile)));
       else if (turn.kind === 'busy') others.push({ wallet, turn });
       else if (turn.kind === 'absent') thread.row.count(COUNTER.negativeHits);
       else if (turn.kind === 'resting') keep(wallet, stale.serveResting(wallet, turn.error, policy));
@@ -80,6 +85,7 @@ export class LoadMany {
       if (profile !== undefined) keep(wallet, profile);
       else await again(wallet);
     }
+    for (const wallet of gone) await again(wallet);
     await Promise.all(joined.map((joining) => joining.catch(absentIsNothing)));
     return found;
   }

@@ -71,6 +71,11 @@ export class LoadOne {
     return thread.take(wallet);
   }
 
+  /** A turn said that it is there. L1 may have let it go since, or never have had room for it: L2 has it then. */
+  async found(wallet: string): Promise<object | undefined> {
+    return this.parts.thread.take(wallet) ?? this.parts.read(wallet);
+  }
+
   private async readOrLoad(wallet: string, loader: Loader, policy: LoadPolicy, begun: () => void): Promise<Loaded> {
     const { backend, thread, unheard } = this.parts;
     const cached = await this.parts.read(wallet);
@@ -90,7 +95,7 @@ export class LoadOne {
       }
       if (turn.kind !== 'found') begun();
       if (turn.kind === 'lead') return this.lead(wallet, turn.version, loader, policy);
-      const profile = turn.kind === 'found' ? thread.take(wallet) : await this.afterTurn(wallet, turn);
+      const profile = turn.kind === 'found' ? await this.found(wallet) : await this.afterTurn(wallet, turn);
       if (profile !== undefined) return { profile, overtaken: false };
     }
     throw gaveUp(wallet);

@@ -46,7 +46,7 @@ export interface TurnParts {
   leaseMs: number;
   memory: LoadMemory;
   nowMs(): number;
-  /** Looks into L1 and L2 once more; true when L1 holds what is asked for afterwards. */
+  /** Looks into L1 and L2 once more; true when one of them has what is asked for. */
   lookAgain(wallet: string, ask: LoadAsk): Promise<boolean>;
   /** L1 holds a profile that expired less than `graceMs` ago. */
   hasStale(wallet: string, graceMs: number): boolean;

@@ -86,7 +86,8 @@ export class Owner implements Backend {
   private closing: Promise<void> | undefined;
   private readonly lookAgainFor = new Set<string>();
   private lookAgainGraceMs = 0;
-  private lookingAgain: Promise<unknown> | undefined;
+  /** Versions of what L2 had. */
+  private lookingAgain: Promise<ReadonlyMap<string, number>> | undefined;
 
   constructor(parts: OwnerParts) {
     this.parts = parts;
@@ -243,18 +244,21 @@ export class Owner implements Backend {
     if (thread.versionOf(wallet) > beyond) return true;
     if (this.reads === undefined) return false;
     // Those who look again in one tick go to L2 together.
-    this.lookingAgain ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+    this.lookingAgain ??= new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
       const wallets = [...this.lookAgainFor];
       const longestGraceMs = this.lookAgainGraceMs;
       this.lookAgainFor.clear();
       this.lookAgainGraceMs = 0;
       this.lookingAgain = undefined;
-      return this.fetch(wallets, undefined, { graceMs: longestGraceMs });
+      const versions = new Map<string, number>();
+      await this.fetchRaw(wallets, (record) => void versions.set(record.wallet, record.version), (found) => thread.holds(found), { graceMs: longestGraceMs });
+      return versions;
     });
     this.lookAgainFor.add(wallet);
     this.lookAgainGraceMs = Math.max(this.lookAgainGraceMs, graceMs);
-    await this.lookingAgain;
-    return thread.versionOf(wallet) > beyond;
+    const inL2 = (await this.lookingAgain).get(wallet) ?? 0;
+    // L1 may have had no room for it, or have let it go again since.
+    return Math.max(inL2, thread.versionOf(wallet)) > beyond;
   }
 
   private l2CameBack(): void {

@@ -63,6 +63,25 @@ export function loadingBehaviours(name: string, freshL2: () => L2OptionsInput | 
       await expect(cache.getOrLoad('w', loader)).rejects.toThrow('down');
     });
 
+    test('two processes load more at once than their L1 holds: each wallet once, and none is left out', async () => {
+      const small = { l1: { maxProfiles: 16 }, l2TtlSeconds: 60, l2TimeoutMs: 10_000 };
+      const [one, two] = await openTwo({}, small);
+      const wallets = Array.from({ length: 120 }, (_, i) => `w${i}`);
+      const calls = new Map<string, number>();
+      const load = async (wallet: string) => {
+        calls.set(wallet, (calls.get(wallet) ?? 0) + 1);
+        await sleep(20);
+        return { wallet };
+      };
+      const alone = await Promise.all([one, two].flatMap((cache) => wallets.map((wallet) => cache.getOrLoad(wallet, load))));
+      expect(alone).toEqual([...wallets, ...wallets].map((wallet) => ({ wallet })));
+      const others = wallets.map((wallet) => `m${wallet}`);
+      const loadMany = async (missing: string[]) => new Map(await Promise.all(missing.map(async (wallet) => [wallet, await load(wallet)] as const)));
+      for (const found of await Promise.all([one, two].map((cache) => cache.getOrLoadMany(others, loadMany)))) expect(found.size).toBe(others.length);
+      expect([...calls.values()].filter((times) => times > 1)).toEqual([]);
+      expect(calls.size).toBe(240);
+    });
+
     test('the grace is kept in L2 too: a process that never saw the profile can serve it', async () => {
       const [one, two] = await openTwo({ graceSeconds: GRACE_SECONDS });
       await one.updateProfile('w', { n: 1 });
