@@ -69,8 +69,8 @@ export function note(notes: FieldNotes, at: number): void {
 
 /** Of one structure its reader is called where the code stands, and the engine may put its code there. */
 function recordCode(v: string, { record }: FieldNotes, records: readonly RecordReader[]): string {
-  // From 0x60 on the number of a large table goes on in a second byte.
-  if (record === MANY || (record >= 0x60 && records.length > 32)) return `if(t>=0x40&&t<0x80){c.at=p;${v}=record(t);p=c.at}`;
+  // From 0x60 on the number of a large table goes on in a second byte; and hostile bytes name records that the table does not have.
+  if (record === MANY || (record >= 0x60 && records.length > 32) || record - 0x40 >= records.length) return `if(t>=0x40&&t<0x80){c.at=p;${v}=record(t);p=c.at}`;
   const reader = `r[${record - 0x40}]`;
   return `if(t===${record}){c.at=p;enter(${reader}.work);${v}=${reader}.read();c.depth--;p=c.at}`;
 }

@@ -165,6 +165,15 @@ describe('hostile bytes stay cheap', () => {
     expect(decoded).toBeGreaterThan(10);
   });
 
+  it('a field that names a record which the table does not have, before there is code for the structure and after', () => {
+    const codec = newCodec();
+    const { schemaId } = codec.encode({ a: { b: 1 } });
+    const bad = hex('40 72');
+    for (let i = 0; i < 100; i++) expect(() => codec.decode(bad, 0, bad.length, schemaId)).toThrow(expect.objectContaining({ code: 'ERR_L2_CORRUPT' }));
+    const good = new Uint8Array(codec.encode({ a: { b: 2 } }).bytes);
+    expect(codec.decode(good, 0, good.length, schemaId)).toEqual({ a: { b: 2 } });
+  });
+
   it('a megabyte of tricks: stopped by a bound, or of a cost that goes with their length', () => {
     // Many inline records, each read often enough that a compiling reader would compile it.
     const definitions = Buffer.concat(times(40_000, hex('d47240 91a161 c0 40c0 40c0 40c0 40c0')));
