@@ -29,14 +29,15 @@ class WalletReport {
   }
 }
 
-export function behaviours(name: string, freshL2: () => L2OptionsInput | Promise<L2OptionsInput>): void {
+/** @param workers I/O threads of each cache: several where how they share the work is at stake, which costs a quarter of a second of CPU for each cache. */
+export function behaviours(name: string, freshL2: () => L2OptionsInput | Promise<L2OptionsInput>, workers = 2): void {
   describe(name, () => {
     closeCachesAfterEach();
-    const open = async (options: ProfileCacheOptions = {}) => openCache({ l2: await freshL2(), ...options });
+    const open = async (options: ProfileCacheOptions = {}) => openCache({ l2: await freshL2(), workers, ...options });
     /** Two processes' worth of caches on one L2. */
     const openTwo = async () => {
       const l2 = await freshL2();
-      return [await openCache({ l2 }), await openCache({ l2 })] as const;
+      return [await openCache({ l2, workers }), await openCache({ l2, workers })] as const;
     };
 
     test('L1 hit', async () => {
