@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CHAOS_PASSWORD } from './chaos-cluster.ts';
 import { openChaosCache } from './chaos-load.ts';
-import { isWhole, makeChaosProfile, type ChaosProfile } from './chaos-oracle.ts';
+import { isWhole, makeChaosProfile, STALE_AFTER_MS, type ChaosProfile } from './chaos-oracle.ts';
 import { atMost, check, optionsOf, underLoad, type Row, type RowContext, type RowOutcome } from './chaos-row.ts';
 import { chaosMutation } from './chaos-mutations.ts';
 import { seededRandom } from './profiles.ts';
@@ -16,6 +16,8 @@ const SLOW_ORIGIN_MS = 6_000;
 const SLOW_WALLETS = 100;
 /** Who is not told in time that another loads, loads himself; here it is the leases that are looked at, and not a busy machine. */
 const PATIENT_MS = 10_000;
+/** After the password is the old one again. */
+const CA_RECOVERY_MS = 4_000;
 
 /** The profiler of two processes: how often it is asked, and how often for one wallet at a time. */
 class Origin {
@@ -211,9 +213,11 @@ export const dataRows: Row[] = [
   { id: 'C18', fault: 'a list at our keys (WRONGTYPE)', on: 'cluster', run: wrongType },
   {
     id: 'CA', fault: 'the password is changed and all connections killed, 4 s, then changed back', on: 'cluster',
-    run: (context) => underLoad(context, 'CA', { recoveryMs: 4_000 }, async ({ cluster, load, wait, checks, faultEnds }) => {
+    run: (context) => underLoad(context, 'CA', { recoveryMs: CA_RECOVERY_MS }, async ({ cluster, load, wait, checks, faultEnds }) => {
       const sinceMs = performance.now();
       const other = `${CHAOS_PASSWORD}-changed`;
+      // Events and subscriptions die with the connections, and nobody can ask L2: as in C13, what L1 holds is served on unchecked meanwhile.
+      load.oracle.l2GoesAway(sinceMs);
       // On one connection, which stays logged in: whoever connects anew is refused.
       await cluster.onAll(async (redis) => {
         await redis.config('SET', 'requirepass', other);
@@ -223,8 +227,12 @@ export const dataRows: Row[] = [
       await wait(4_000);
       checks.push(check(load.firstEvent('writer l2Down', sinceMs) !== undefined, 'l2Down told'));
       await withPassword(cluster, other, (redis) => redis.config('SET', 'requirepass', CHAOS_PASSWORD));
+      load.oracle.l2IsBack(performance.now() + CA_RECOVERY_MS);
       faultEnds();
       await wait(4_000);
+      const { excused } = load.oracle;
+      const { servedUnchecked } = load.other.getStats();
+      checks.push(check(excused === 0 || servedUnchecked > 0, `entries served on and counted as unchecked ${servedUnchecked}, older than ${STALE_AFTER_MS} ms ${excused}`));
     }),
   },
 ];

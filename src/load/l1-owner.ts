@@ -115,15 +115,20 @@ export class L1Owner {
 
   /**
    * Removes the entry whatever its version is: the wallet has changed somewhere, nobody says to what. But what this process wrote and
-   * L2 has not answered stays until it has: it may be the newer of the two.
+   * L2 has not answered stays until it has: it may be the newer of the two. Nothing older than what was seen here comes in again: an L2 that
+   * has lost it in a failover must not take this process back.
    */
   dropUnversioned(wallet: string): void {
     this.floors.fence(wallet);
     this.memory.forget(wallet);
     const slot = this.writer.find(this.key.set(wallet));
     if (slot < 0) return;
-    if (this.floors.isHeld(wallet)) this.unchecked.add(wallet);
-    else this.writer.remove(this.key);
+    if (this.floors.isHeld(wallet)) {
+      this.unchecked.add(wallet);
+      return;
+    }
+    this.floors.raise(wallet, this.writer.versionOf(slot));
+    this.writer.remove(this.key);
   }
 
   /** L2 has answered an own write: from now on it can be asked whether that is still the newest. */
