@@ -4,16 +4,18 @@
  *
  * What opens it is that most of L2 does not answer. A dead shard fails its own wallets and must not take the living ones away, and lone
  * reads of it may well fail three times in a row: so failures in a row only raise the doubt, and the probe, which asks all over L2
- * (`L2Client.isReachable`), decides. A batch that failed whole and was spread over all of L2 is such a probe already.
+ * (`L2Client.isReachable`), decides. A batch that failed whole and was spread over all of L2 is such a probe already; not so the queued writes of a
+ * dead shard, all of which are its own, however many there are.
  */
 import { walletHash } from '../l2/slots.ts';
 
 const FAILURES_TO_DOUBT = 3;
 const PROBE_INTERVAL_MS = 250;
-/** Wallets that are decisive where each has a slot of its own, or L2 has no shards. */
-const DECISIVE_WALLETS = 64;
-/** Hash-tag buckets that are decisive: with a third of the slots dead, one such batch in 40 million fails by chance. */
-const DECISIVE_BUCKETS = 16;
+/** As many wallets that fail together raise the doubt at once. */
+const DOUBTFUL_WALLETS = 64;
+/** Buckets lie over the slots in their order. A shard has a range of slots, or a few: who meets each of so many equal parts has met them all. */
+const PARTS = 8;
+const ALL_PARTS = 2 ** PARTS - 1;
 
 export interface BreakerParts {
   /** Whether most of L2 answers. */
@@ -50,7 +52,7 @@ export class Breaker {
     this.failuresInARow++;
     if (this.open) return;
     if (this.isSpread(wallets)) this.trip(cause);
-    else if (this.failuresInARow >= FAILURES_TO_DOUBT) void this.doubt(cause);
+    else if (this.failuresInARow >= FAILURES_TO_DOUBT || wallets.length >= DOUBTFUL_WALLETS) void this.doubt(cause);
   }
 
   close(): void {
@@ -59,11 +61,13 @@ export class Breaker {
   }
 
   private isSpread(wallets: readonly string[]): boolean {
-    if (wallets.length < DECISIVE_WALLETS) return false;
     const { buckets } = this.parts;
-    if (buckets === 0) return true;
-    const seen = new Set<number>();
-    for (const wallet of wallets) if (seen.add(walletHash(wallet) % buckets).size === DECISIVE_BUCKETS) return true;
+    if (wallets.length < DOUBTFUL_WALLETS || buckets < PARTS) return false;
+    let met = 0;
+    for (const wallet of wallets) {
+      met |= 1 << Math.floor(((walletHash(wallet) % buckets) * PARTS) / buckets);
+      if (met === ALL_PARTS) return true;
+    }
     return false;
   }
 

@@ -68,19 +68,29 @@ describe('Breaker', () => {
     expect(probes).toBe(0);
   });
 
-  test('a batch spread over all of L2 decides at once; one of a few buckets, however large, does not', async () => {
-    const ofOneBucket = wallets.filter((wallet) => walletHash(wallet) % BUCKETS < 5);
-    expect(ofOneBucket.length).toBeGreaterThan(64);
-    breaker.failed(CAUSE, ofOneBucket);
-    await settle();
-    expect(breaker.open).toBe(false);
+  test('a batch spread over all of L2 decides at once', () => {
     breaker.failed(CAUSE, wallets.slice(0, 64));
     expect([breaker.open, probes]).toEqual([true, 0]);
   });
 
-  test('where wallets have slots of their own, or L2 no shards, any large batch decides', () => {
+  test('one of a few buckets, or of one shard alone, raises the doubt, however large it is', async () => {
+    const ofBuckets = (from: number, to: number) => wallets.filter((wallet) => walletHash(wallet) % BUCKETS >= from && walletHash(wallet) % BUCKETS < to);
+    for (const some of [ofBuckets(0, 5), ofBuckets(85, 171), ofBuckets(128, 256)]) {
+      expect(some.length).toBeGreaterThan(64);
+      breaker.failed(CAUSE, some);
+      await settle();
+      expect(breaker.open).toBe(false);
+      nowMs += 250;
+    }
+    expect(probes).toBe(3);
+  });
+
+  test('without buckets nobody knows what a batch has met: it is asked at once', async () => {
     breaker = make(0);
+    reachable = false;
     breaker.failed(CAUSE, wallets.slice(0, 64));
+    expect([breaker.open, probes]).toEqual([false, 1]);
+    await settle();
     expect(breaker.open).toBe(true);
   });
 
