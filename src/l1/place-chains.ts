@@ -1,6 +1,7 @@
 /**
  * Which place of the near cache holds a slot: chains of places, by the slot's low bits. The owner asks at every change of a slot, most of which
- * are in no near cache: then one load answers. A Map of numbers took 60 ns to say so, and 3 us to be kept up with each entry that left.
+ * are in no near cache: then one load answers. With a Map for it, and the wallet taken out of its own at once, `warm` of 10,000 that ended 5,000 near
+ * entries took 65 ms of this thread where it takes 61 (pairs in one process).
  */
 const NOWHERE = -1;
 
