@@ -49,7 +49,7 @@ export class ValueReader {
   hadBinary = false;
   /**
    * The last value, so that one of its kind is always alive: hidden classes go with the last object of theirs, and with them the code that was
-   * compiled for them. A collection that found every profile dropped made the next decodes three times as slow (codec-costs.md).
+   * compiled for them. A collection that found every profile dropped made the next decodes cost 2.5 times as much (codec-costs.md).
    */
   specimen: object | undefined;
 
