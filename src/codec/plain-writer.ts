@@ -48,28 +48,25 @@ export class PlainWriter {
   private value(value: unknown, hint: Shape | undefined, depth: number): boolean {
     if (this.at > PLAIN_BYTES - FIXED_BYTES) return false;
     this.found = hint;
-    switch (typeof value) {
-      case 'number':
-        this.number(value);
-        return true;
-      case 'string':
-        return this.string(value);
-      case 'boolean':
-        this.bytes[this.at++] = value ? 0xc3 : 0xc2;
-        return true;
-      case 'object': {
-        if (value === null) {
-          this.bytes[this.at++] = 0xc0;
-          return true;
-        }
-        const prototype: unknown = Object.getPrototypeOf(value);
-        if (prototype === Object.prototype) return depth < MAX_DEPTH && this.record(value as Record<string, unknown>, hint, depth);
-        if (prototype === Array.prototype && Array.isArray(value)) return depth < MAX_DEPTH && this.array(value, hint, depth);
-        return value instanceof Date && types.isDate(value) && this.date(value);
-      }
-      default:
-        return false;
+    // Asked one by one: `switch (typeof value)` calls into the engine for the name of the type.
+    if (typeof value === 'number') {
+      this.number(value);
+      return true;
     }
+    if (typeof value === 'string') return this.string(value);
+    if (typeof value === 'object') {
+      if (value === null) {
+        this.bytes[this.at++] = 0xc0;
+        return true;
+      }
+      const prototype: unknown = Object.getPrototypeOf(value);
+      if (prototype === Object.prototype) return depth < MAX_DEPTH && this.record(value as Record<string, unknown>, hint, depth);
+      if (prototype === Array.prototype && Array.isArray(value)) return depth < MAX_DEPTH && this.array(value, hint, depth);
+      return value instanceof Date && types.isDate(value) && this.date(value);
+    }
+    if (typeof value !== 'boolean') return false;
+    this.bytes[this.at++] = value ? 0xc3 : 0xc2;
+    return true;
   }
 
   private record(object: Record<string, unknown>, hint: Shape | undefined, depth: number): boolean {
