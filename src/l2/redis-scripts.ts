@@ -13,25 +13,26 @@ export interface Script {
 
 const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') });
 
-/** The magic as a Lua string of decimal escapes. */
-const LUA_MAGIC = `'${[0, 8, 16, 24].map((shift) => `\\${String((ENVELOPE.magic >>> shift) & 255).padStart(3, '0')}`).join('')}'`;
-
 /** Lua counts from one and both ends are included. */
 const VERSION_FROM = ENVELOPE.versionOffset + 1;
 const VERSION_TO = ENVELOPE.versionOffset + 8;
 
+/** What a Lua `unpack('<I4…d', head)` gives first for an envelope of ours. */
+const HEAD_FORMAT = `<I4${'x'.repeat(ENVELOPE.versionOffset - 4)}d`;
+
 /**
  * `stored(key)` gives the version at the key, or nil where there is none of ours: nothing, foreign bytes, a version that no
  * writer of ours makes (not finite, not whole, not above 0, 2^53 or more: it would block the key for ever), or a value of another type.
+ * Numbers are given to commands as text: Lua's own way of making text of them costs more than the lookup.
  */
 const STORED = `
-local MAGIC = ${LUA_MAGIC}
+local call, pcall, unpack, type = redis.call, redis.pcall, struct.unpack, type
 local function stored(key)
-  local head = redis.pcall('GETRANGE', key, 0, ${ENVELOPE.headerBytes - 1})
+  local head = pcall('GETRANGE', key, '0', '${ENVELOPE.headerBytes - 1}')
   if type(head) == 'table' then return nil, head.err or 'no string' end
-  if #head < ${ENVELOPE.headerBytes} or string.sub(head, 1, #MAGIC) ~= MAGIC then return nil end
-  local version = struct.unpack('<d', string.sub(head, ${VERSION_FROM}, ${VERSION_TO}))
-  if not (version > 0 and version < 9007199254740992 and version % 1 == 0) then return nil end
+  if #head < ${ENVELOPE.headerBytes} then return nil end
+  local magic, version = unpack('${HEAD_FORMAT}', head)
+  if magic ~= ${ENVELOPE.magic} or not (version > 0 and version < 9007199254740992 and version % 1 == 0) then return nil end
   return version, nil, head
 end
 `;
@@ -45,43 +46,54 @@ end
  * stopped process since. SET and PUBLISH happen in one script, so the event is out if and only if the write took effect.
  * A version from beyond tomorrow, by the clock of the node and by the stamp of the write too (either may be wrong by itself), is damage or
  * forgery that no reader believes, and is overwritten: it would keep every update of its wallet out until its time to live is over.
- * Reply: 'L<now>' when late, else for each key 1 stored, 2 stored over what was no record of ours, 'O<version>' older, 'E<error>'.
+ * Reply: 'L<now>' when late; the number of keys where each is 1; else for each key 1 stored, 2 stored over what was no record of ours,
+ * 'O<version>' older, 'E<error>'.
  */
 export const WRITE_SCRIPT = script(`${STORED}
-local time = redis.call('TIME')
+local KEYS, ARGV = KEYS, ARGV
+local time = call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
 if nowMs > tonumber(ARGV[1]) then return 'L' .. string.format('%.0f', nowMs) end
 local tomorrow = (nowMs - ${STAMPS.epochMs} + ${STAMPS.maxSkewMs}) * ${STAMPS.perMs}
-local out = {}
-local floor = redis.pcall('GET', ARGV[3])
-local cleared = type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) or 0
-for i = 1, #KEYS do
-  local envelope, ttlMs, event = ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
-  local version = struct.unpack('<d', string.sub(envelope, ${VERSION_FROM}, ${VERSION_TO}))
-  local current, problem, head = stored(KEYS[i])
-  local damaged = current and current > tomorrow and current > version + ${STAMPS.maxSkewMs * STAMPS.perMs}
-  if damaged then current = nil end
-  if problem and not string.find(problem, 'WRONGTYPE', 1, true) then
-    out[i] = 'E' .. problem
-  elseif version <= cleared and not (current and current > cleared) then
-    out[i] = 'O' .. floor
-  elseif current and not (current < version) then
-    out[i] = 'O' .. string.sub(head, ${VERSION_FROM}, ${VERSION_TO})
-  else
-    if problem then redis.pcall('UNLINK', KEYS[i]) end
-    local done = redis.pcall('SET', KEYS[i], envelope, 'PX', ttlMs)
-    if type(done) == 'table' and done.err then
-      out[i] = 'E' .. done.err
-    else
-      out[i] = (problem or damaged) and 2 or 1
-      if event ~= '' then
-        local published = redis.pcall('PUBLISH', ARGV[2], event)
-        if type(published) == 'table' and published.err then out[i] = 'E' .. published.err end
-      end
+local channel = ARGV[2]
+local floor = pcall('GET', ARGV[3])
+local cleared = type(floor) == 'string' and #floor == 8 and unpack('<d', floor) or 0
+local function write(key, envelope, ttlMs, event)
+  local version = unpack('<d', envelope, ${VERSION_FROM})
+  local current, problem, head = stored(key)
+  local outcome = 1
+  if current then
+    if current > tomorrow and current > version + ${STAMPS.maxSkewMs * STAMPS.perMs} then
+      current, outcome = nil, 2
+    elseif version <= cleared and current <= cleared then
+      return 'O' .. floor
+    elseif not (current < version) then
+      return 'O' .. string.sub(head, ${VERSION_FROM}, ${VERSION_TO})
     end
+  elseif problem then
+    if not string.find(problem, 'WRONGTYPE', 1, true) then return 'E' .. problem end
+    outcome = 2
   end
+  if version <= cleared and not current then return 'O' .. floor end
+  if problem then pcall('UNLINK', key) end
+  local done = pcall('SET', key, envelope, 'PX', ttlMs)
+  if done.err then return 'E' .. done.err end
+  if event ~= '' then
+    local published = pcall('PUBLISH', channel, event)
+    if type(published) == 'table' and published.err then return 'E' .. published.err end
+  end
+  return outcome
 end
-return out
+local out
+for i = 1, #KEYS do
+  local outcome = write(KEYS[i], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3])
+  if outcome ~= 1 and not out then
+    out = {}
+    for k = 1, i - 1 do out[k] = 1 end
+  end
+  if out then out[i] = outcome end
+end
+return out or #KEYS
 `);
 
 /**

@@ -165,6 +165,10 @@ export class RedisStore implements L2Store {
   }
 
   #takeWrites(indices: readonly number[], reply: unknown, node: RedisNode, outcomes: SetOutcome[]): { again: number[]; pause: boolean } | undefined {
+    if (reply === indices.length) {
+      for (const index of indices) outcomes[index] = STORED;
+      return undefined;
+    }
     if (!Array.isArray(reply)) {
       // 'L': past its deadline by the clock of the node. Either it is late, or that clock was set: ask for it again.
       this.counters.refusedLate += indices.length;
@@ -176,10 +180,10 @@ export class RedisStore implements L2Store {
       const one = (reply as Array<number | Buffer>)[k];
       const index = indices[k];
       if (one === 1) {
-        outcomes[index] = { status: 'stored' };
+        outcomes[index] = STORED;
       } else if (one === 2) {
         this.counters.repaired++;
-        outcomes[index] = { status: 'stored' };
+        outcomes[index] = STORED;
       } else if (Buffer.isBuffer(one) && one[0] === 0x4f && one.length === 9) {
         outcomes[index] = { status: 'older', storedVersion: one.readDoubleLE(1) };
       } else {
@@ -324,6 +328,8 @@ export class RedisStore implements L2Store {
     if (this.#closed) throw closedError();
   }
 }
+
+const STORED: SetOutcome = Object.freeze({ status: 'stored' });
 
 const closedError = (): ProfileCacheError => new ProfileCacheError('ERR_CLOSED', 'the store is closed; open a new one');
 
