@@ -20,7 +20,8 @@ const LAYERS: string[][] = [
   ['src/l2'],
   ['src/codec', 'src/eviction', 'src/stats'],
   ['src/options.ts'],
-  ['src/errors.ts', 'src/clock.ts'],
+  ['src/schema.ts'],
+  ['src/errors.ts', 'src/clock.ts', 'src/on-demand.ts'],
 ];
 
 const files = (folder: string): string[] =>
