@@ -1,6 +1,6 @@
 /**
  * What an option takes, said once: its check, its default, and the types of what is given and of what comes out. The few kinds of value that
- * our options have, and no more: a general library for this was a third of the time that importing this package took (decisions.md, row 74).
+ * our options have, and no more: a general library for this was a third of the time that importing this package took (native-notes/decisions.md).
  */
 import { ProfileCacheError } from './errors.ts';
 
