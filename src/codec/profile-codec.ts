@@ -6,7 +6,7 @@
  * left out; getters are read twice and must not change their mind; class instances and objects without a prototype come back as plain objects, arrays of a subclass as arrays. A string
  * with a lone surrogate is refused. Buffer comes back as Buffer, Uint8Array as Uint8Array (portable: always Uint8Array).
  */
-import { Packr, RESERVE_START_SPACE } from 'msgpackr/pack';
+import { Packr, RESERVE_START_SPACE } from 'msgpackr';
 import { ProfileCacheError } from '../errors.ts';
 import { corrupt } from './corrupt.ts';
 import { PlainWriter } from './plain-writer.ts';
