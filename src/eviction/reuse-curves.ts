@@ -11,9 +11,13 @@
  *
  * Hit densities by class and age come from N. Beckmann, H. Chen, A. Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density", NSDI 2018.
  */
-import { BINS, BIN_WIDTH, STRIDE } from './age-bins.ts';
-import { NEW, ReuseSample } from './reuse-sample.ts';
+import * as ageBins from './age-bins.ts';
+import * as entryWord from './entry-word.ts';
+import { ReuseSample } from './reuse-sample.ts';
 import { WorthRanks } from './worth-ranks.ts';
+
+const { BINS, BIN_WIDTH, STRIDE } = ageBins;
+const { NEW } = entryWord;
 
 /** Observations that an estimate weighs as much as. */
 const PRIOR_WEIGHT = 32;

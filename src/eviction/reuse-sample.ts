@@ -6,11 +6,11 @@
  *
  * Two keys are taken for one with a chance of WAYS / 65,536 a look-up: 0.01 %.
  */
-import { MAX_AGE, STRIDE, binOf } from './age-bins.ts';
-import { NO_CLASS } from './worth-ranks.ts';
+import * as ageBins from './age-bins.ts';
+import * as entryWord from './entry-word.ts';
 
-/** The class of what was used once: what becomes of it lately is counted by itself. */
-export const NEW = 0;
+const { MAX_AGE, STRIDE, binOf } = ageBins;
+const { NEW, NO_CLASS } = entryWord;
 const WAYS = 8;
 const CLASS_SHIFT = 27;
 const REACHED_SHIFT = 20;
@@ -40,8 +40,8 @@ export class ReuseSample {
   newHits = 0;
   private readonly tags: Uint16Array;
   private readonly words: Uint32Array;
-  /** Hashes below it, once permuted, are followed. */
-  private followedBelow = 0;
+  /** Hashes up to it, once permuted, are followed: of 31 bits, which are compared as small integers. */
+  private followedUpTo = 0;
   private walked = 0;
 
   constructor(classes: number, entries: number) {
@@ -60,11 +60,11 @@ export class ReuseSample {
 
   /** The cache holds so many entries, or about. */
   fit(entries: number): void {
-    this.followedBelow = Math.min(1, (FILL * this.room) / (KEYS_AN_ENTRY * entries)) * 2 ** 32;
+    this.followedUpTo = Math.floor(Math.min(1, (FILL * this.room) / (KEYS_AN_ENTRY * entries)) * (2 ** 31 - 1));
   }
 
   follows(hash: number): boolean {
-    return Math.imul(hash, CHOICE_FACTOR) >>> 0 < this.followedBelow;
+    return Math.imul(hash, CHOICE_FACTOR) >>> 1 <= this.followedUpTo;
   }
 
   clear(): void {
