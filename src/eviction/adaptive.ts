@@ -87,7 +87,7 @@ export class AdaptivePolicy implements EvictionPolicy {
     // A ghost's last use was so long ago that its gap is of the last class, or nearly.
     const of = known === 0 ? 0 : this.classAfter(known - 1, GAP_CLASSES - 1);
     this.regret.used(hash, true);
-    this.use(slot, hash, of, logOf(bytes) << SIZE_SHIFT, this.now >>> this.tickShift);
+    this.use(slot, hash, of, logOf(bytes) << SIZE_SHIFT, (this.now >>> this.tickShift) & MAX_AGE);
     this.now = (this.now + 1) | 0;
   }
 
@@ -117,7 +117,7 @@ export class AdaptivePolicy implements EvictionPolicy {
     if (!this.full) this.measure();
     const byBytes = this.residents < this.slotCount;
     const ranks = this.regret.isBehind && !byBytes ? ALL_ALIKE : this.curves.ranks;
-    const least = this.candidates.least(this.entries, this.slotsUsed, this.chance(this.slotsUsed), ranks, this.now >>> this.tickShift, byBytes ? SIZE_MASK : 0);
+    const least = this.candidates.least(this.entries, this.slotsUsed, this.chance(this.slotsUsed), ranks, (this.now >>> this.tickShift) & MAX_AGE, byBytes ? SIZE_MASK : 0);
     this.named = least >= 0 ? least : this.entries.findIndex((entry) => (entry & CLASS_MASK) !== NO_CLASS);
     return this.named;
   }
@@ -160,7 +160,7 @@ export class AdaptivePolicy implements EvictionPolicy {
       const of = entry & CLASS_MASK;
       if (of === NO_CLASS) continue;
       const hash = this.hashes.of(slot);
-      const tick = ((first + at) | 0) >>> tickShift;
+      const tick = (((first + at) | 0) >>> tickShift) & MAX_AGE;
       this.regret.used(hash, false);
       const gap = (tick - (entry >>> USE_SHIFT)) & MAX_AGE;
       const gapClass = GAP_CLASSES - 1 + ((octaveOf(gap) - entriesOctave) >> 1);

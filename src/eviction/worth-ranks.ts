@@ -22,10 +22,10 @@ const floatBits = new Int32Array(float.buffer);
 export class WorthRanks {
   /** Of each class and age, at its `placeOf`. */
   readonly ranks = new Int32Array((NO_CLASS + 1) * STRIDE).fill((MAX_RANK << AGE_BITS) | MAX_AGE);
-  /** A stack: stretches of bins, each better than what comes after it. */
-  private readonly hits = new Float64Array(BINS);
-  private readonly requests = new Float64Array(BINS);
-  private readonly survive = new Float64Array(BINS);
+  /** A stack: stretches of bins, each better than what comes after it. Below all lies one that is worth nothing. */
+  private readonly hits = new Float64Array(STRIDE);
+  private readonly requests = new Float64Array(STRIDE).fill(1);
+  private readonly survive = new Float64Array(STRIDE);
 
   get bytes(): number {
     return this.ranks.byteLength + this.hits.byteLength + this.requests.byteLength + this.survive.byteLength;
@@ -42,19 +42,24 @@ export class WorthRanks {
     const { ranks, hits, requests, survive } = this;
     const first = entryClass * STRIDE;
     let depth = 0;
+    let nextHits = hits[0];
+    let nextRequests = requests[0];
     for (let bin = BINS - 1; bin >= 0; bin--) {
       const chance = chances[bin];
       let itsSurvive = 1 - chance;
       let itsHits = chance;
       let itsRequests = BIN_WIDTH[bin] * (1 - chance / 2);
-      for (; depth > 0 && hits[depth - 1] * itsRequests > itsHits * requests[depth - 1]; depth--) {
-        itsHits += itsSurvive * hits[depth - 1];
-        itsRequests += itsSurvive * requests[depth - 1];
-        itsSurvive *= survive[depth - 1];
+      while (nextHits * itsRequests > itsHits * nextRequests) {
+        itsHits += itsSurvive * nextHits;
+        itsRequests += itsSurvive * nextRequests;
+        itsSurvive *= survive[depth--];
+        nextHits = hits[depth];
+        nextRequests = requests[depth];
       }
-      hits[depth] = itsHits;
-      requests[depth] = itsRequests;
-      survive[depth++] = itsSurvive;
+      depth++;
+      hits[depth] = nextHits = itsHits;
+      requests[depth] = nextRequests = itsRequests;
+      survive[depth] = itsSurvive;
       ranks[first + bin] = rankOf(itsHits / itsRequests);
     }
   }
