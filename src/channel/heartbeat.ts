@@ -30,8 +30,10 @@ export function formatHeartbeat({ publisher, settled, sent, beat, last }: Heartb
 }
 
 /** `undefined` for anything that is no heartbeat; never throws, whatever the text. */
-export function parseHeartbeat(text: string): Heartbeat | undefined {
-  const fields = fieldsOf(text);
+export const parseHeartbeat = (text: string): Heartbeat | undefined => heartbeatOf(fieldsOf(text));
+
+/** The heartbeat that these fields are, if they are one. */
+export function heartbeatOf(fields: Record<string, unknown> | undefined): Heartbeat | undefined {
   if (fields === undefined) return undefined;
   const { type, publisher, settled, sent, beat, last } = fields;
   if (type !== 'heartbeat' || typeof publisher !== 'string' || publisher === '' || publisher.length > 64) return undefined;

@@ -14,6 +14,7 @@ import { isAuthError, parseAddress, replyError, safeText } from '../l2/redis-err
 import { NoAnswer, withTimeout } from '../l2/redis-topology.ts';
 import type { RedisL2Options } from '../options.ts';
 import type { ChannelListener, ChannelSource } from './source.ts';
+import { Subscription } from './subscription.ts';
 
 const PING_INTERVAL_MS = 250;
 /** With the interval and a reconnect this keeps deafness under 1.5 s. */
@@ -24,8 +25,6 @@ const RETRY_MIN_MS = 20;
 const RETRY_MAX_MS = 500;
 /** The other nodes are looked up again after this time. */
 const NODES_REFRESH_MS = 10_000;
-/** Longer messages are not ours: only this much of one is made a text, for the reader to refuse and count. */
-export const MAX_MESSAGE_BYTES = 64 * 1024;
 
 export interface RedisSourceContext {
   channelName: string;
@@ -100,11 +99,18 @@ export class RedisSource implements ChannelSource {
       connectTimeout: SUBSCRIBE_TIMEOUT_MS,
     });
     let problem: Error | undefined;
+    let subscription: Subscription;
     redis.on('error', (error) => (problem ??= error));
     try {
       await withTimeout(redis.connect(), SUBSCRIBE_TIMEOUT_MS);
       await this.#readNodes(redis);
-      await withTimeout(redis.subscribe(this.#context.channelName), SUBSCRIBE_TIMEOUT_MS);
+      // Its answer is the last that ioredis has to read, that of its own AUTH included.
+      await withTimeout(redis.ping(), SUBSCRIBE_TIMEOUT_MS);
+      const { channelName } = this.#context;
+      subscription = new Subscription(redis, channelName, (text) => {
+        if (redis === this.#redis) this.#listener?.onMessage(text);
+      });
+      await withTimeout(subscription.subscribe(channelName), SUBSCRIBE_TIMEOUT_MS);
       if (this.#closed) throw new Error('closed');
     } catch (error) {
       end(redis);
@@ -112,12 +118,9 @@ export class RedisSource implements ChannelSource {
     }
     this.#redis = redis;
     this.#current = address;
-    redis.on('messageBuffer', (_channel: Buffer, message: Buffer) => {
-      if (redis === this.#redis) this.#listener?.onMessage(message.toString('utf8', 0, MAX_MESSAGE_BYTES));
-    });
     redis.once('end', () => this.#lost(redis, problem === undefined ? 'connection closed' : safeText(problem)));
     if (redis.status === 'end') this.#lost(redis, 'connection closed');
-    else this.#watch(redis);
+    else this.#watch(redis, subscription);
     return undefined;
   }
 
@@ -143,17 +146,17 @@ export class RedisSource implements ChannelSource {
     }
   }
 
-  #watch(redis: Redis): void {
-    let answeredMs = performance.now();
-    let turnMs = answeredMs;
+  #watch(redis: Redis, subscription: Subscription): void {
+    let turnMs = performance.now();
     const timer = setInterval(() => {
       const nowMs = performance.now();
       // When our own thread stood still, the answers lie unread in the socket: give them this turn to come in.
       const stoodStill = nowMs - turnMs > 2 * PING_INTERVAL_MS;
       turnMs = nowMs;
-      if (stoodStill) answeredMs = Math.max(answeredMs, nowMs - PING_INTERVAL_MS);
-      if (nowMs - answeredMs > SILENCE_MS) return this.#lost(redis, `${this.node} did not answer for ${Math.round(nowMs - answeredMs)} ms`);
-      redis.ping().then(() => (answeredMs = performance.now()), () => undefined); // A lost connection ends by itself.
+      if (stoodStill) subscription.answeredMs = Math.max(subscription.answeredMs, nowMs - PING_INTERVAL_MS);
+      const silentMs = nowMs - subscription.answeredMs;
+      if (silentMs > SILENCE_MS) return this.#lost(redis, `${this.node} did not answer for ${Math.round(silentMs)} ms`);
+      subscription.ping();
     }, PING_INTERVAL_MS);
     this.#pingTimer = timer;
   }

@@ -14,11 +14,11 @@ import { systemClock, type Clock } from '../clock.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { COUNTER } from '../stats/metrics.ts';
 import { EventBudget } from './event-budget.ts';
-import { isHeartbeat, parseHeartbeat } from './heartbeat.ts';
+import { heartbeatOf, isHeartbeat, parseHeartbeat } from './heartbeat.ts';
 import type { Outgoing } from './outgoing.ts';
 import { Publishers, type Loss } from './publishers.ts';
 import type { ChannelSource } from './source.ts';
-import { parseEvent, type UpdateEvent } from './update-event.ts';
+import { eventOf, fieldsOf, isBraced, parseUsual, type UpdateEvent } from './update-event.ts';
 
 export interface ChannelHandler {
   onEvent(event: UpdateEvent): void;
@@ -109,10 +109,9 @@ export class UpdateChannel {
   }
 
   private onMessage(text: string): void {
-    const beats = isHeartbeat(text);
     if (text.includes(this.ownMark)) {
       // Own events come back by the thousand after a bulk update: they are not worth parsing.
-      if (!beats) return this.row.count(COUNTER.eventsIgnored);
+      if (!isHeartbeat(text)) return this.row.count(COUNTER.eventsIgnored);
       const own = parseHeartbeat(text);
       if (own !== undefined) this.heardOwn(own.beat);
       return;
@@ -122,14 +121,18 @@ export class UpdateChannel {
       // At once, and not by the timer: the timer may not get its turn.
       return this.tellFlood();
     }
-    if (beats) {
-      const heartbeat = parseHeartbeat(text);
-      if (heartbeat === undefined) return this.row.count(COUNTER.eventsMalformed);
-      if (this.isLossy) this.publishers.heartbeat(heartbeat.publisher, heartbeat, this.nowMs());
-      return;
-    }
-    const event = parseEvent(text);
-    if (event === undefined) return this.row.count(COUNTER.eventsMalformed);
+    const usual = parseUsual(text);
+    if (usual !== undefined) return this.heardEvent(usual);
+    const fields = fieldsOf(text);
+    if (isBraced(text)) this.budget.chargeJson(text.length, fields === undefined);
+    const event = eventOf(fields);
+    if (event !== undefined) return this.heardEvent(event);
+    const heartbeat = heartbeatOf(fields);
+    if (heartbeat === undefined) return this.row.count(COUNTER.eventsMalformed);
+    if (this.isLossy) this.publishers.heartbeat(heartbeat.publisher, heartbeat, this.nowMs());
+  }
+
+  private heardEvent(event: UpdateEvent): void {
     this.row.count(COUNTER.eventsReceived);
     if (this.isLossy && event.publisher !== undefined && event.seq !== undefined) this.publishers.event(event.publisher, event.seq, this.nowMs());
     this.handler.onEvent(event);

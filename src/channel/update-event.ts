@@ -46,6 +46,8 @@ const quoted = (text: string): string => (PLAIN_TEXT.test(text) ? `"${text}"` : 
 /** The fields of a message of bearable length; `undefined` for anything else, never throws. */
 export function fieldsOf(text: string): Record<string, unknown> | undefined {
   if (text.length > MAX_EVENT_BYTES) return undefined;
+  // What JSON.parse throws takes five times as long to make as a message to read: not for half messages.
+  if (!isBraced(text)) return undefined;
   try {
     const data: unknown = JSON.parse(text);
     return typeof data === 'object' && data !== null && !Array.isArray(data) ? (data as Record<string, unknown>) : undefined;
@@ -54,18 +56,54 @@ export function fieldsOf(text: string): Record<string, unknown> | undefined {
   }
 }
 
+const OPENING_BRACE = 123;
+const CLOSING_BRACE = 125;
+
+/** Begins and ends as an object does. */
+export function isBraced(text: string): boolean {
+  const body = text.trim();
+  return body.charCodeAt(0) === OPENING_BRACE && body.charCodeAt(body.length - 1) === CLOSING_BRACE;
+}
+
+/** As `formatEvent` writes it, with nothing escaped: a third of the time that JSON takes. Whatever it does not match is left to JSON. */
+const USUAL = /^\{"wallet":"([^"\\\x00-\x1f]{1,1024})","timestamp":"([^"\\\x00-\x1f]{1,64})","type":"(updated|invalidated)"(?:,"publisher":"([^"\\\x00-\x1f]{1,64})")?(?:,"seq":([1-9]\d{0,15}))?(?:,"version":([1-9]\d{0,15}))?\}$/;
+
 /** `undefined` for anything that is no update event; never throws, whatever the text. */
 export function parseEvent(text: string): UpdateEvent | undefined {
-  const fields = fieldsOf(text);
+  return parseUsual(text) ?? eventOf(fieldsOf(text));
+}
+
+/** As `parseEvent`, for an event as a peer of this version writes it; `undefined` also where JSON has to be asked. */
+export function parseUsual(text: string): UpdateEvent | undefined {
+  const match = text.length > MAX_EVENT_BYTES ? null : USUAL.exec(text);
+  if (match === null) return undefined;
+  const seq = match[5] === undefined ? undefined : Number(match[5]);
+  const version = match[6] === undefined ? undefined : Number(match[6]);
+  if (!isTime(match[2]) || !optionalStamp(seq) || !optionalStamp(version)) return undefined;
+  return { type: match[3] as UpdateType, wallet: match[1], timestamp: match[2], publisher: match[4], seq, version };
+}
+
+/** The event that these fields are, if they are one. */
+export function eventOf(fields: Record<string, unknown> | undefined): UpdateEvent | undefined {
   if (fields === undefined) return undefined;
   const { wallet, timestamp, type = 'updated', publisher, seq, version } = fields;
   if (typeof type !== 'string' || !TYPES.includes(type)) return undefined;
   if (typeof wallet !== 'string' || wallet.length > MAX_WALLET_UNITS || (wallet === '') !== (type === 'cleared')) return undefined;
-  if (typeof timestamp !== 'string' || timestamp.length > 64 || Number.isNaN(Date.parse(timestamp))) return undefined;
+  if (typeof timestamp !== 'string' || timestamp.length > 64 || !isTime(timestamp)) return undefined;
   if (publisher !== undefined && (typeof publisher !== 'string' || publisher.length > 64)) return undefined;
   if (!optionalStamp(seq) || !optionalStamp(version)) return undefined;
   if (type === 'cleared' && version === undefined) return undefined;
   return { type: type as UpdateType, wallet, timestamp, publisher, seq, version };
+}
+
+let lastTime = '';
+
+/** Events come by the dozen from one millisecond, and reading a date is a quarter of what reading an event takes. */
+function isTime(text: string): boolean {
+  if (text === lastTime) return true;
+  if (Number.isNaN(Date.parse(text))) return false;
+  lastTime = text;
+  return true;
 }
 
 function optionalStamp(value: unknown): value is number | undefined {

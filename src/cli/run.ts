@@ -15,8 +15,7 @@ export async function runCommand(args: string[]): Promise<void> {
   // What a command waits for may not hold the process by itself (a watched store, a worker): the command does.
   const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
   try {
-    const program = await makeProgram(shell, args);
-    await program.parseAsync(args, { from: 'user' });
+    await makeProgram(shell).parseAsync(args, { from: 'user' });
   } catch (error) {
     shell.progress.endStage();
     shell.exitCode = await report(shell, error);

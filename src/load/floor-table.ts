@@ -48,12 +48,14 @@ export class FloorTable {
     return place < 0 ? 0 : this.versionAt(place);
   }
 
-  set(wallet: string, version: number): void {
+  /** Unless a higher version is known. */
+  raise(wallet: string, version: number): void {
     const { words } = this;
     this.isEmpty = false;
     const start = this.setOf(wallet);
     let place = this.placeOf(start);
     if (place < 0) place = this.lowestOf(start);
+    else if (this.versionAt(place) >= version) return;
     words[place] = this.tag;
     words[place + 1] = version;
     words[place + 2] = Math.floor(version / WORD) + this.highTag;

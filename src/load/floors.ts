@@ -33,7 +33,7 @@ export class Floors {
   }
 
   raise(wallet: string, version: number): void {
-    if (version > this.of(wallet)) this.floors.set(wallet, version);
+    if (version > this.everything) this.floors.raise(wallet, version);
   }
 
   /** Voids the loads of `wallet` that are under way. */

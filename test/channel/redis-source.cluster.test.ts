@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Redis } from 'ioredis';
-import { MAX_MESSAGE_BYTES, RedisSource } from '../../src/channel/redis-source.ts';
+import { RedisSource } from '../../src/channel/redis-source.ts';
+import { MAX_MESSAGE_BYTES } from '../../src/channel/subscription.ts';
 import type { RedisL2Options } from '../../src/options.ts';
 import { bare, redisOptions, testContext, until } from '../support/redis.ts';
 import type { Address } from '../support/redis.ts';

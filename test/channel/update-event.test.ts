@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { UpdateChannel } from '../../src/channel/update-channel.ts';
-import { MAX_EVENT_BYTES, formatEvent, parseEvent, type UpdateEvent } from '../../src/channel/update-event.ts';
+import { MAX_EVENT_BYTES, eventOf, fieldsOf, formatEvent, parseEvent, parseUsual, type UpdateEvent } from '../../src/channel/update-event.ts';
 import { COUNTER } from '../../src/stats/metrics.ts';
 
 const golden = JSON.parse(readFileSync(new URL('../golden/update-event-v1.json', import.meta.url), 'utf8')) as { event: UpdateEvent; text: string }[];
@@ -28,6 +28,29 @@ describe('update event', () => {
       expect(text.length).toBeLessThanOrEqual(MAX_EVENT_BYTES);
       expect(parseEvent(text)).toEqual(event);
     }));
+  });
+
+  test('what is read without JSON is what JSON says', () => {
+    const part = fc.oneof(fc.string({ minLength: 1, maxLength: 12 }), fc.constantFrom('w', 'wallet', 'a\\\"b', 'é💸', 'x'.repeat(1_024), 'x'.repeat(1_025), '\\u0041', '\u007f'));
+    const number = fc.oneof(fc.nat().map(String), fc.constantFrom('9007199254740991', '9007199254740992', '00', '1e3', '-1', '12345678901234567'));
+    const time = fc.oneof({ weight: 4, arbitrary: fc.constantFrom('2026-11-22T00:00:00.000Z', '2026-13-22T00:00:00.000Z', 'soon', '2026') }, { weight: 1, arbitrary: fc.string({ maxLength: 8 }) });
+    const text = fc.tuple(part, time, fc.constantFrom('updated', 'invalidated', 'cleared', 'heartbeat', 'other'), fc.option(part), fc.option(number), fc.option(number), fc.constantFrom('}', '}', '}', '} ', '', '}}', ',"x":1}'))
+      .map(([wallet, timestamp, type, publisher, seq, version, end]) => `{"wallet":"${wallet}","timestamp":"${timestamp}","type":"${type}"${publisher === null ? '' : `,"publisher":"${publisher}"`}${seq === null ? '' : `,"seq":${seq}`}${version === null ? '' : `,"version":${version}`}${end}`);
+    let usual = 0;
+    fc.assert(fc.property(text, (message) => {
+      const quick = parseUsual(message);
+      if (quick === undefined) return;
+      usual++;
+      expect(quick).toEqual(eventOf(fieldsOf(message)));
+    }), { numRuns: 5_000 });
+    expect(usual).toBeGreaterThan(50);
+    for (const { event, text: released } of golden) expect(parseUsual(released) !== undefined, released).toBe(event.type !== 'cleared' && !released.includes('\\'));
+  });
+
+  test('space around it does not matter, half a message is none', () => {
+    const text = '{"wallet":"w","timestamp":"2026-11-22T00:00:00Z"}';
+    expect(parseEvent(` \n${text}\r\n`)).toEqual(parseEvent(text));
+    for (const bad of ['{"wallet":', '', ' ', '[]', 'null', '"{}"', `${text}x`, text.slice(1)]) expect(parseEvent(bad), bad).toBeUndefined();
   });
 
   test('never throws, and takes nothing that is none', () => {
