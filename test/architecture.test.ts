@@ -20,7 +20,8 @@ const LAYERS: string[][] = [
   ['src/l2'],
   ['src/codec', 'src/eviction', 'src/stats'],
   ['src/options.ts'],
-  ['src/errors.ts', 'src/clock.ts'],
+  ['src/schema.ts'],
+  ['src/errors.ts', 'src/clock.ts', 'src/on-demand.ts'],
 ];
 
 const files = (folder: string): string[] =>
@@ -41,6 +42,10 @@ const layerOf = (path: string): { name: string; level: number } => {
 const importsOf = (path: string): string[] =>
   [...readFileSync(join(root, path), 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => relative(root, join(root, dirname(path), match[1])));
 
+/** Without types, which cost nothing, and without `import(…)`, which waits. */
+const loadedBy = (path: string): string[] =>
+  [...readFileSync(join(root, path), 'utf8').matchAll(/^(?:import|export)\b(?! type\b)(?:[^'"`;]*?\bfrom)?\s*'([^']+)'/gm)].map((match) => match[1]);
+
 describe('architecture', () => {
   test('imports point one way', () => {
     const wrong: string[] = [];
@@ -58,6 +63,25 @@ describe('architecture', () => {
     const allowed = /^src\/(l1\/|workers-pool\/inbox|profiler\/|handle\.ts)/;
     const wrong = sources.filter((path) => !allowed.test(path) && /new SharedArrayBuffer|Atomics\./.test(readFileSync(join(root, path), 'utf8')));
     expect(wrong).toEqual([]);
+  });
+
+  // What few calls need comes when it is needed: each of these packages is 10 to 60 ms of every process, or of every thread.
+  test.each<[entry: string, packages: string[]]>([
+    ['src/index.ts', ['lz4-napi', 'msgpackr', 'msgpackr/pack', 'piscina']],
+    ['workers/l2-io.ts', ['lz4-napi']],
+    ['workers/profile.ts', ['msgpackr/pack']],
+    ['src/cli/main.ts', ['commander']],
+    ['src/cli/commands/get.ts', ['commander']],
+  ])('%s loads no more packages at its start than %j', (entry, packages) => {
+    const seen = new Set([entry]);
+    const found = new Set<string>();
+    for (const path of seen) {
+      for (const target of loadedBy(path)) {
+        if (target.startsWith('.')) seen.add(relative(root, join(root, dirname(path), target)));
+        else if (!target.startsWith('node:')) found.add(target);
+      }
+    }
+    expect([...found].sort()).toEqual(packages);
   });
 
   test('an eviction policy sees no keys, no values and no shared memory', () => {

@@ -1,5 +1,4 @@
 /** Entry of an I/O worker thread: opens the store of this thread once, then runs the tasks that Piscina brings. */
-import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { workerData as piscinaWorkerData } from 'node:worker_threads';
 import { systemClock } from '../src/clock.ts';
 import type { L2Store } from '../src/l2/store.ts';
@@ -23,7 +22,9 @@ const runner = new TaskRunner(slot, new InboxView(workerData.inbox), workerData,
 async function run(task: Task): Promise<Reply> {
   const { reply, transfer } = await runner.run(task);
   if (transfer.length === 0) return reply;
-  return move({ [transferableSymbol]: transfer, [valueSymbol]: reply }) as unknown as Reply;
+  // Few replies move bytes, and the thread is up sooner without the pool's half of Piscina, which is what its main module is.
+  const piscina = await import('piscina');
+  return piscina.move({ [piscina.transferableSymbol]: transfer, [piscina.valueSymbol]: reply }) as unknown as Reply;
 }
 
 /** Piscina calls a thread ready when this has settled: the store is open then, or has failed and tasks are told why. */

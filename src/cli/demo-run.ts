@@ -119,7 +119,7 @@ async function sampleTrades(shell: Shell, { folder, wallets, trades, seed }: Dem
   }
   const startedMs = performance.now();
   const stage = shell.progress.stage({ name: 'Making trades', total: trades });
-  const { writeSampleTrades } = await import('../index.ts');
+  const { writeSampleTrades } = await import('../profiler/sample-write.ts');
   await writeSampleTrades(sample.trades, { seed, wallets, trades, tokens, signal: shell.stop.signal, onProgress: ({ rows }) => stage.update(rows) });
   stage.update(trades);
   stage.end();

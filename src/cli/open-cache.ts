@@ -22,8 +22,8 @@ export interface OpenedCache<P extends object> {
 /** @throws ERR_OPTION, ERR_L2_CONNECT, ERR_L2_AUTH, ERR_L2_STORAGE */
 export async function openCache<P extends object = Record<string, unknown>>(shell: Shell, options: ProfileCacheOptions & { l2: string; l2TimeoutMs: number }): Promise<OpenedCache<P>> {
   shell.redactor.addUrl(options.l2);
-  // On demand: help and mistakes on the command line are answered without loading the library.
-  const [{ ProfileCache }, { describeL2, parseOptions }] = await Promise.all([import('../index.ts'), import('../options.ts')]);
+  // On demand: help and mistakes on the command line are answered without loading the library. Not index.ts: a profiler is not always needed.
+  const [{ ProfileCache }, { describeL2, parseOptions }] = await Promise.all([import('../profile-cache.ts'), import('../options.ts')]);
   const l2 = describeL2(parseOptions(options).l2);
   const cache = await ProfileCache.open<P>(options);
   let lastError: ProfileCacheError | undefined;

@@ -3,17 +3,21 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { ProfileCacheError } from '../errors.ts';
-import { addClusterCommand } from './commands/cluster.ts';
-import { addDemoCommand } from './commands/demo.ts';
-import { addGetCommand } from './commands/get.ts';
-import { addInvalidateCommand } from './commands/invalidate.ts';
-import { addProfileCommand } from './commands/profile.ts';
-import { addSampleTradesCommand } from './commands/sample-trades.ts';
-import { addStatsCommand } from './commands/stats.ts';
-import { addWatchCommand } from './commands/watch.ts';
 import { EXIT_HELP } from './exit-codes.ts';
 import type { Shell } from './shell.ts';
-import { registerSimulate } from './simulate.ts';
+
+/** In the order of the help. Each is loaded when it is needed: who asks for one profile does not load the simulator. */
+const COMMANDS: Record<string, () => Promise<(program: Command, shell: Shell) => void>> = {
+  profile: async () => (await import('./commands/profile.ts')).addProfileCommand,
+  get: async () => (await import('./commands/get.ts')).addGetCommand,
+  invalidate: async () => (await import('./commands/invalidate.ts')).addInvalidateCommand,
+  stats: async () => (await import('./commands/stats.ts')).addStatsCommand,
+  watch: async () => (await import('./commands/watch.ts')).addWatchCommand,
+  'sample-trades': async () => (await import('./commands/sample-trades.ts')).addSampleTradesCommand,
+  simulate: async () => (await import('./simulate.ts')).registerSimulate,
+  cluster: async () => (await import('./commands/cluster.ts')).addClusterCommand,
+  demo: async () => (await import('./commands/demo.ts')).addDemoCommand,
+};
 
 const EXAMPLES = `Examples:
   $ profilecache demo                                            see it work, on sample trades
@@ -28,7 +32,8 @@ The L2, where profiles are kept and shared:
   redis://user:password@host:port,...  Redis or Redis Cluster; rediss:// with TLS
   none:                                nothing is kept (profile and demo)`;
 
-export function makeProgram(shell: Shell): Command {
+/** Knows the command that `args` name; all of them where they name none, as help and mistakes speak of all. */
+export async function makeProgram(shell: Shell, args: readonly string[]): Promise<Command> {
   const program = new Command('profilecache');
   program
     .description('Wallet profiles from trades, kept in a two-tier cache: near cache and L1 in memory, L2 in Redis or in a folder.')
@@ -43,15 +48,10 @@ export function makeProgram(shell: Shell): Command {
     // Mistakes are reported by run.ts, in one form for all errors.
     .configureOutput({ writeOut: (text) => process.stdout.write(text), outputError: () => undefined })
     .exitOverride();
-  addProfileCommand(program, shell);
-  addGetCommand(program, shell);
-  addInvalidateCommand(program, shell);
-  addStatsCommand(program, shell);
-  addWatchCommand(program, shell);
-  addSampleTradesCommand(program, shell);
-  registerSimulate(program, shell);
-  addClusterCommand(program, shell);
-  addDemoCommand(program, shell);
+  // No option of the program itself takes a value, so this is the command.
+  const named = args.find((arg) => !arg.startsWith('-')) ?? '';
+  const load = Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]] : Object.values(COMMANDS);
+  for (const add of await Promise.all(load.map((command) => command()))) add(program, shell);
   addHelpCommand(program);
   return program;
 }

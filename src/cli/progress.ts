@@ -1,6 +1,9 @@
 /** Progress on stderr: a bar on a terminal, an occasional line in a pipe, nothing when told to be quiet. */
-import { SingleBar } from 'cli-progress';
+import type * as CliProgress from 'cli-progress';
+import { onDemand } from '../on-demand.ts';
 import { bytes, count, duration } from './format.ts';
+
+const cliProgress = onDemand<typeof CliProgress>('cli-progress');
 
 export type ProgressMode = 'bar' | 'lines' | 'off';
 
@@ -75,7 +78,7 @@ function barStage({ name, total, unit }: StageOptions, stream: NodeJS.WritableSt
   // A terminal that does not know its width says 0.
   const columns = (stream as Partial<NodeJS.WriteStream>).columns || 80;
   const chars = Math.max(BAR_CHARS_MIN, Math.min(BAR_CHARS_MAX, columns - TEXT_CHARS));
-  const bar = new SingleBar({
+  const bar = new (cliProgress().SingleBar)({
     stream,
     fps: FRAMES_PER_SECOND,
     hideCursor: true,

@@ -15,7 +15,8 @@ export async function runCommand(args: string[]): Promise<void> {
   // What a command waits for may not hold the process by itself (a watched store, a worker): the command does.
   const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
   try {
-    await makeProgram(shell).parseAsync(args, { from: 'user' });
+    const program = await makeProgram(shell, args);
+    await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     shell.progress.endStage();
     shell.exitCode = await report(shell, error);

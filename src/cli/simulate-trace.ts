@@ -5,9 +5,12 @@
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { parse } from 'csv-parse/sync';
+import type * as CsvParse from 'csv-parse/sync';
 import { ProfileCacheError } from '../errors.ts';
+import { onDemand } from '../on-demand.ts';
 import type { Trace } from './simulate-replay.ts';
+
+const csvParse = onDemand<typeof CsvParse>('csv-parse/sync');
 
 export const TRACE_FORMATS = ['text', 'csv', 'u32'] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
@@ -116,7 +119,7 @@ async function eachRow(source: TraceSource, use: (key: string, size: string, lin
   const split = (text: string, line: number): string[] => {
     if (!text.includes('"')) return text.split(',');
     try {
-      return (parse(text) as string[][])[0];
+      return (csvParse().parse(text) as string[][])[0];
     } catch (error) {
       throw new ProfileCacheError('ERR_TRACE', `${path}: line ${line}: ${(error as Error).message}`, { line, cause: error });
     }

@@ -41,7 +41,7 @@ export class TradesProfiler {
     if (this.#loaded !== undefined) return this.#loaded.store;
     const startedMs = performance.now();
     const stage = this.#shell.progress.stage({ name: 'Reading trades', total: null, unit: 'bytes' });
-    const { loadTrades } = await import('../index.ts');
+    const { loadTrades } = await import('../profiler/load-trades.ts');
     this.#loaded = await loadTrades(this.path, {
       ...this.#loadOptions,
       signal: this.#shell.stop.signal,
@@ -56,7 +56,7 @@ export class TradesProfiler {
   async open(): Promise<{ threads: number; profileMany(wallets: string[]): Promise<ReadonlyMap<string, WalletProfile>> }> {
     const store = await this.read();
     const stage = this.#shell.progress.stage({ name: 'Starting profiler', total: null });
-    const { ProfilerPool } = await import('../index.ts');
+    const { ProfilerPool } = await import('../profiler/profiler-pool.ts');
     const pool = await ProfilerPool.open(store, this.#poolOptions);
     this.#pool = pool;
     stage.end(plural(pool.threads, 'thread'));

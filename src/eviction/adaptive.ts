@@ -3,10 +3,7 @@
  * often it was used and how long before its last use the one before was; `reuse-curves.ts` knows what a class is worth at each age. No rule says that recency, or
  * frequency, or the middle of a loop counts: the curves come out so, or otherwise. A key that comes back while its ghost is known goes on where it was.
  *
- *   entry   │ class 5 bits, NO_CLASS = the slot is free │ log of the size 7 bits │ last use 20 bits, in ticks │
- *
- * Who is looked at: some entries, evenly spread from a random one on, and the least of those seen before. Where bytes make entries go and not the number of slots, the
- * worth is that of a byte.
+ * Who goes: `candidates.ts`. Where bytes make entries go and not the number of slots, the worth is that of a byte.
  *
  * Where LRU would have done better it decides, for a time: `lru-regret.ts`. Not where bytes are the bound, for there LRU would hold another number of entries.
  *
@@ -15,33 +12,27 @@
  *
  * 9.5 bytes a slot (entry 4, ghosts 5.5), and what it learns and LRU's shadow: 40 to 238 KB.
  */
-import { AGE_BITS, MAX_AGE, STRIDE } from './age-bins.ts';
+import * as ageBins from './age-bins.ts';
+import { Candidates } from './candidates.ts';
+import * as entryWord from './entry-word.ts';
 import { LruRegret } from './lru-regret.ts';
 import type { EvictionPolicy } from './policy.ts';
 import { ReuseCurves } from './reuse-curves.ts';
 import { SlotHashes, type KeptHashes } from './slot-hashes.ts';
 import { UseGhosts } from './use-ghosts.ts';
-import { MAX_RANK, NO_CLASS } from './worth-ranks.ts';
+import { ALL_ALIKE } from './worth-ranks.ts';
 
-/** An eviction looks at so many new entries for each lane, and at the least that the lane has seen before. */
-const LANES = 4;
-const FRESH = 6;
+const { MAX_AGE } = ageBins;
+const { CLASS_MASK, NO_CLASS, SIZES, SIZE_MASK, SIZE_SHIFT, USE_SHIFT } = entryWord;
 const MAX_PENDING_HITS = 1_024;
 const GHOSTS_AN_ENTRY = 2.75;
-/** Classes by number of uses: 1; 2; 3; 4 and 5; 6 to 9; 10 and more. Of so many uses in a class one leads on, by chance. */
-const USES_IN_CLASS = [1, 1, 1, 2, 4, Infinity];
+/** Classes by number of uses: 1; 2; 3; 4 and 5; 6 to 9; 10 and more. Of so many uses in a class one leads on, by chance; of the last none does. */
+const USES_IN_CLASS = [1, 1, 1, 2, 4, 0];
 /** Classes of gaps between the last two uses, two octaves each; the last begins at as many requests as there are entries. */
 const GAP_CLASSES = 5;
 const CLASSES = 1 + 5 * GAP_CLASSES;
 /** Who was used often will be used again: what a cold cache goes by, so that a scan in its first requests does not push out what is hot. */
 const TRUST = Array.from({ length: CLASSES }, (_, of) => (of === 0 ? 0.5 : 1.3 + 0.4 * Math.floor((of - 1) / GAP_CLASSES)));
-const CLASS_SHIFT = 27;
-const SIZES = 127;
-/** A quarter of an octave in size is as much as one in worth. */
-const SIZE_RANK_SHIFT = 4;
-/** The rank of a free slot without its age. */
-const NOBODY = MAX_RANK << AGE_BITS;
-const FREE = NO_CLASS << CLASS_SHIFT;
 /** As many requests as there are entries are 4,096 ticks or more, where a tick is more than a request. */
 const TICKS_AN_ENTRIES_OCTAVE = 12;
 
@@ -58,7 +49,7 @@ export class AdaptivePolicy implements EvictionPolicy {
   private residents = 0;
   /** Slots above were never used. */
   private slotsUsed = 0;
-  private readonly lanes = new Int32Array(LANES);
+  private readonly candidates = new Candidates();
   private readonly pending = new Int32Array(MAX_PENDING_HITS);
   private pendingHits = 0;
   /** A tick is 2 to this power requests. */
@@ -79,12 +70,12 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.curves = new ReuseCurves(TRUST, slotCount);
     this.ghosts = new UseGhosts(GHOSTS_AN_ENTRY * slotCount);
     this.hashes = new SlotHashes(slotCount, kept);
-    this.entries = new Int32Array(slotCount).fill(FREE);
+    this.entries = new Int32Array(slotCount).fill(NO_CLASS);
     this.regret = new LruRegret(slotCount);
   }
 
   get bytes(): number {
-    return this.entries.byteLength + this.lanes.byteLength + this.pending.byteLength + this.hashes.bytes + this.curves.bytes + this.ghosts.bytes + this.regret.bytes;
+    return this.entries.byteLength + this.candidates.bytes + this.pending.byteLength + this.hashes.bytes + this.curves.bytes + this.ghosts.bytes + this.regret.bytes;
   }
 
   inserted(slot: number, hash: number, bytes: number): void {
@@ -96,27 +87,27 @@ export class AdaptivePolicy implements EvictionPolicy {
     // A ghost's last use was so long ago that its gap is of the last class, or nearly.
     const of = known === 0 ? 0 : this.classAfter(known - 1, GAP_CLASSES - 1);
     this.regret.used(hash, true);
-    this.use(slot, hash, of, logOf(bytes) << AGE_BITS);
+    this.use(slot, hash, of, logOf(bytes) << SIZE_SHIFT, (this.now >>> this.tickShift) & MAX_AGE);
     this.now = (this.now + 1) | 0;
   }
 
   touched(slot: number): void {
     const nth = this.pendingHits++;
     if (nth < MAX_PENDING_HITS) this.pending[nth] = slot;
-    else this.entries[slot] = (this.entries[slot] & ~MAX_AGE) | (((this.now + nth) >>> this.tickShift) & MAX_AGE);
+    else this.entries[slot] = (this.entries[slot] & (SIZE_MASK | CLASS_MASK)) | (((this.now + nth) >>> this.tickShift) << USE_SHIFT);
   }
 
   resized(slot: number, bytes: number): void {
-    this.entries[slot] = (this.entries[slot] & ~(SIZES << AGE_BITS)) | (logOf(bytes) << AGE_BITS);
+    this.entries[slot] = (this.entries[slot] & ~SIZE_MASK) | (logOf(bytes) << SIZE_SHIFT);
   }
 
   removed(slot: number): void {
     const hash = this.hashes.of(slot);
-    this.ghosts.add(hash, usesOf(this.entries[slot] >>> CLASS_SHIFT) + 1);
+    this.ghosts.add(hash, usesOf(this.entries[slot] & CLASS_MASK) + 1);
     if (slot === this.named) this.regret.evicted(hash);
     else this.regret.forget(hash);
     this.named = -1;
-    this.entries[slot] = FREE;
+    this.entries[slot] = NO_CLASS;
     this.residents--;
   }
 
@@ -125,8 +116,9 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.lookAtHits();
     if (!this.full) this.measure();
     const byBytes = this.residents < this.slotCount;
-    const least = this.least(byBytes ? SIZES << AGE_BITS : 0, this.regret.isBehind && !byBytes ? 0 : -1);
-    this.named = least >= 0 ? least : this.entries.findIndex((entry) => entry >>> CLASS_SHIFT !== NO_CLASS);
+    const ranks = this.regret.isBehind && !byBytes ? ALL_ALIKE : this.curves.ranks;
+    const least = this.candidates.least(this.entries, this.slotsUsed, this.chance(this.slotsUsed), ranks, (this.now >>> this.tickShift) & MAX_AGE, byBytes ? SIZE_MASK : 0);
+    this.named = least >= 0 ? least : this.entries.findIndex((entry) => (entry & CLASS_MASK) !== NO_CLASS);
     return this.named;
   }
 
@@ -135,7 +127,7 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.ghosts.clear();
     this.regret.clear();
     this.named = -1;
-    this.entries.fill(FREE);
+    this.entries.fill(NO_CLASS);
     this.residents = 0;
     this.pendingHits = 0;
     this.full = false;
@@ -144,47 +136,9 @@ export class AdaptivePolicy implements EvictionPolicy {
   verify(resident: ReadonlySet<number>): void {
     if (this.residents !== resident.size) throw new Error(`${this.name}: counts ${this.residents} entries, ${resident.size} are resident`);
     for (let slot = 0; slot < this.slotCount; slot++) {
-      const marked = this.entries[slot] >>> CLASS_SHIFT !== NO_CLASS;
+      const marked = (this.entries[slot] & CLASS_MASK) !== NO_CLASS;
       if (marked !== resident.has(slot)) throw new Error(`${this.name}: slot ${slot} is ${resident.has(slot) ? '' : 'not '}resident but marked otherwise`);
     }
-  }
-
-  /**
-   * `placeOf` is written out here, for the compiler does not take it in twice: 15 % of an eviction.
-   * Of two of the same worth the older one goes: until something is learnt that is LRU.
-   * @param worthMask 0 takes all for worth the same; only where no slot is free, for those are worth the most.
-   */
-  private least(sizeMask: number, worthMask: number): number {
-    const { entries, lanes, slotsUsed } = this;
-    const { ranks } = this.curves;
-    const tick = (this.now >>> this.tickShift) | 0;
-    const stride = Math.max(1, Math.floor(slotsUsed / (LANES * FRESH)));
-    let slot = this.chance(slotsUsed);
-    let best = -1;
-    let bestRank = NOBODY;
-    for (let lane = 0; lane < LANES; lane++) {
-      let kept = lanes[lane];
-      let entry = entries[kept];
-      let age = (tick - entry) & MAX_AGE;
-      let keptRank = ((ranks[(entry >>> CLASS_SHIFT) * STRIDE + (age < 4 ? age : ((30 - Math.clz32(age)) << 2) + ((age >>> (29 - Math.clz32(age))) & 3))] & worthMask) - ((entry & sizeMask) << SIZE_RANK_SHIFT)) | (MAX_AGE ^ age);
-      for (let nth = 0; nth < FRESH; nth++) {
-        entry = entries[slot];
-        age = (tick - entry) & MAX_AGE;
-        const rank = ((ranks[(entry >>> CLASS_SHIFT) * STRIDE + (age < 4 ? age : ((30 - Math.clz32(age)) << 2) + ((age >>> (29 - Math.clz32(age))) & 3))] & worthMask) - ((entry & sizeMask) << SIZE_RANK_SHIFT)) | (MAX_AGE ^ age);
-        if (rank < keptRank) {
-          kept = slot;
-          keptRank = rank;
-        }
-        slot += stride;
-        if (slot >= slotsUsed) slot -= slotsUsed;
-      }
-      lanes[lane] = kept;
-      if (keptRank < bestRank) {
-        best = kept;
-        bestRank = keptRank;
-      }
-    }
-    return best;
   }
 
   /** The first eviction: how many entries there is room for is known from here on. */
@@ -196,48 +150,47 @@ export class AdaptivePolicy implements EvictionPolicy {
 
   /** What was removed meanwhile is passed over, and what was hit again beyond those that wait. */
   private lookAtHits(): void {
-    const { pending, pendingHits, entries } = this;
+    const { pending, pendingHits, entries, tickShift, entriesOctave } = this;
+    if (pendingHits === 0) return;
     const first = this.now;
-    this.pendingHits = 0;
-    for (let nth = Math.min(pendingHits, MAX_PENDING_HITS), at = 0; at < nth; at++) {
+    const waiting = Math.min(pendingHits, MAX_PENDING_HITS);
+    for (let at = 0; at < waiting; at++) {
       const slot = pending[at];
       const entry = entries[slot];
-      this.now = (first + at) | 0;
-      const of = entry >>> CLASS_SHIFT;
+      const of = entry & CLASS_MASK;
       if (of === NO_CLASS) continue;
       const hash = this.hashes.of(slot);
+      const tick = (((first + at) | 0) >>> tickShift) & MAX_AGE;
       this.regret.used(hash, false);
-      const gap = ((this.now >>> this.tickShift) - entry) & MAX_AGE;
-      const gapClass = GAP_CLASSES - 1 + ((octaveOf(gap) - this.entriesOctave) >> 1);
-      this.use(slot, hash, this.classAfter(usesOf(of), Math.max(0, Math.min(GAP_CLASSES - 1, gapClass))), entry & (SIZES << AGE_BITS));
+      const gap = (tick - (entry >>> USE_SHIFT)) & MAX_AGE;
+      const gapClass = GAP_CLASSES - 1 + ((octaveOf(gap) - entriesOctave) >> 1);
+      this.use(slot, hash, this.classAfter(usesOf(of), Math.max(0, Math.min(GAP_CLASSES - 1, gapClass))), entry & SIZE_MASK, tick);
     }
+    this.pendingHits = 0;
     this.now = (first + pendingHits) | 0;
   }
 
   /** Class after one more use. */
   private classAfter(uses: number, gapClass: number): number {
     const width = USES_IN_CLASS[uses];
-    let next = uses;
-    if (width === 1) next++;
-    else if (width < Infinity && this.chance(width) === 0) next++;
+    const next = width === 1 || (width > 0 && this.chance(width) === 0) ? uses + 1 : uses;
     return 1 + (next - 1) * GAP_CLASSES + gapClass;
   }
 
   /** From 0 to below `below`: the high bits of Numerical Recipes' generator are random enough for this. */
   private chance(below: number): number {
     this.random = (Math.imul(this.random, 1_664_525) + 1_013_904_223) | 0;
-    return Math.floor(((this.random >>> 0) / 2 ** 32) * below);
+    return (((this.random >>> 0) / 2 ** 32) * below) | 0;
   }
 
-  private use(slot: number, hash: number, of: number, sizeBits: number): void {
-    const tick = this.now >>> this.tickShift;
-    this.entries[slot] = (of << CLASS_SHIFT) | sizeBits | (tick & MAX_AGE);
+  private use(slot: number, hash: number, of: number, sizeBits: number, tick: number): void {
+    this.entries[slot] = (tick << USE_SHIFT) | sizeBits | of;
     this.curves.used(hash, of, tick);
   }
 }
 
 /** 0 to 5: how often, of the classes of `USES_IN_CLASS`. */
-const usesOf = (entryClass: number): number => (entryClass === 0 ? 0 : 1 + Math.floor((entryClass - 1) / GAP_CLASSES));
+const usesOf = (entryClass: number): number => ((entryClass + GAP_CLASSES - 1) / GAP_CLASSES) | 0;
 const octaveOf = (requests: number): number => 31 - Math.clz32(requests | 1);
 /** Quarters of an octave: a size to 10 %, in 7 bits. */
-const logOf = (bytes: number): number => Math.min(SIZES, Math.round(4 * Math.log2(Math.max(1, bytes))));
+const logOf = (bytes: number): number => Math.min(SIZES, ageBins.binOf(bytes));

@@ -17,7 +17,8 @@ const CHOICE_FACTOR = 0x85ebca6b;
 export class LruShadow {
   /** How many keys it holds at most. */
   readonly room: number;
-  private readonly followedBelow: number;
+  /** Hashes up to it, once permuted, are followed: of 31 bits, which are compared as small integers. */
+  private readonly followedUpTo: number;
   private readonly hashes: Uint32Array;
   private readonly after: Uint16Array;
   private readonly before: Uint16Array;
@@ -30,7 +31,7 @@ export class LruShadow {
 
   constructor(entries: number) {
     this.room = entries <= MAX_WHOLE ? entries : MAX_SAMPLED;
-    this.followedBelow = (this.room / entries) * 2 ** 32;
+    this.followedUpTo = Math.floor((this.room / entries) * (2 ** 31 - 1));
     this.hashes = new Uint32Array(this.room);
     this.after = new Uint16Array(this.room + 1);
     this.before = new Uint16Array(this.room + 1);
@@ -54,7 +55,7 @@ export class LruShadow {
   }
 
   follows(hash: number): boolean {
-    return Math.imul(hash, CHOICE_FACTOR) >>> 0 < this.followedBelow;
+    return Math.imul(hash, CHOICE_FACTOR) >>> 1 <= this.followedUpTo;
   }
 
   /** A key that is followed was asked for, and the cache that is watched has it from here on. @returns whether LRU had it */

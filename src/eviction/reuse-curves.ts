@@ -11,9 +11,13 @@
  *
  * Hit densities by class and age come from N. Beckmann, H. Chen, A. Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density", NSDI 2018.
  */
-import { BINS, BIN_WIDTH, STRIDE } from './age-bins.ts';
-import { NEW, ReuseSample } from './reuse-sample.ts';
+import * as ageBins from './age-bins.ts';
+import * as entryWord from './entry-word.ts';
+import { ReuseSample } from './reuse-sample.ts';
 import { WorthRanks } from './worth-ranks.ts';
+
+const { BINS, BIN_WIDTH, STRIDE } = ageBins;
+const { NEW } = entryWord;
 
 /** Observations that an estimate weighs as much as. */
 const PRIOR_WEIGHT = 32;
@@ -90,10 +94,10 @@ export class ReuseCurves {
     return this.worth.worthOf(entryClass, age);
   }
 
-  /** The request at `now`, a count that wraps at 2^32, was for `hash`, which is of this class from here on. */
-  used(hash: number, entryClass: number, now: number): void {
-    if (this.sample.follows(hash)) this.sample.used(hash, entryClass, now);
-    if (--this.requestsLeft <= 0) this.takeStep(now);
+  /** The request at `tick`, a count of 20 bits that wraps, was for `hash`, which is of this class from here on. */
+  used(hash: number, entryClass: number, tick: number): void {
+    if (this.sample.follows(hash)) this.sample.used(hash, entryClass, tick);
+    if (--this.requestsLeft <= 0) this.takeStep(tick);
   }
 
   clear(): void {
@@ -107,11 +111,11 @@ export class ReuseCurves {
   }
 
   /** A round is a walk, then one curve after the other. */
-  private takeStep(now: number): void {
+  private takeStep(tick: number): void {
     const { classes } = this;
     const steps = classes + 1;
     const { room } = this.sample;
-    this.sample.walk(now, Math.ceil((this.rounds < FULL_WALKS ? room : Math.min(room, WALK_A_REQUEST * this.round)) / steps));
+    this.sample.walk(tick, Math.ceil((this.rounds < FULL_WALKS ? room : Math.min(room, WALK_A_REQUEST * this.round)) / steps));
     if (this.step % NEW_EVERY_STEPS === 0) this.draw(NEW, 1);
     if (this.step === 0) this.pool();
     else this.draw(this.step - 1, this.fading);
@@ -138,8 +142,10 @@ export class ReuseCurves {
       reached += begun[at];
       carriedHits = carriedHits * CARRY + used;
       carriedExpected = carriedExpected * CARRY + reached * common;
-      const prior = (common * (carriedHits + trusted)) / (carriedExpected + CLASS_WEIGHT);
-      chances[bin] = Math.min(1, (used + PRIOR_WEIGHT * Math.min(1, prior)) / (reached + PRIOR_WEIGHT));
+      // Prior chance = hoped / weight. One division instead of two.
+      const weight = carriedExpected + CLASS_WEIGHT;
+      const hoped = Math.min(weight, common * (carriedHits + trusted));
+      chances[bin] = Math.min(1, (used * weight + PRIOR_WEIGHT * hoped) / ((reached + PRIOR_WEIGHT) * weight));
       if (fading === 1) continue;
       hits[at] = used * fading;
       begun[at] *= fading;

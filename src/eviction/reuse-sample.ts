@@ -6,16 +6,16 @@
  *
  * Two keys are taken for one with a chance of WAYS / 65,536 a look-up: 0.01 %.
  */
-import { MAX_AGE, STRIDE, binOf } from './age-bins.ts';
-import { NO_CLASS } from './worth-ranks.ts';
+import * as ageBins from './age-bins.ts';
+import * as entryWord from './entry-word.ts';
 
-/** The class of what was used once: what becomes of it lately is counted by itself. */
-export const NEW = 0;
+const { MAX_AGE, STRIDE, binOf } = ageBins;
+const { NEW, NO_CLASS } = entryWord;
 const WAYS = 8;
 const CLASS_SHIFT = 27;
 const REACHED_SHIFT = 20;
 const REACHED = 127;
-const EMPTY = (NO_CLASS << CLASS_SHIFT) >>> 0;
+const EMPTY = NO_CLASS << CLASS_SHIFT;
 /** Room: a small cache has as much as it wants, a large one as much as walking it may cost. */
 const MIN_ROOM = 1_024;
 const SMALL_ROOM = 16_384;
@@ -39,9 +39,9 @@ export class ReuseSample {
   newExpected = 0;
   newHits = 0;
   private readonly tags: Uint16Array;
-  private readonly words: Uint32Array;
-  /** Hashes below it, once permuted, are followed. */
-  private followedBelow = 0;
+  private readonly words: Int32Array;
+  /** Hashes up to it, once permuted, are followed: of 31 bits, which are compared as small integers. */
+  private followedUpTo = 0;
   private walked = 0;
 
   constructor(classes: number, entries: number) {
@@ -50,7 +50,7 @@ export class ReuseSample {
     this.begun = new Float32Array(classes * STRIDE);
     this.hits = new Float32Array(classes * STRIDE);
     this.tags = new Uint16Array(this.room);
-    this.words = new Uint32Array(this.room).fill(EMPTY);
+    this.words = new Int32Array(this.room).fill(EMPTY);
     this.fit(entries);
   }
 
@@ -60,11 +60,11 @@ export class ReuseSample {
 
   /** The cache holds so many entries, or about. */
   fit(entries: number): void {
-    this.followedBelow = Math.min(1, (FILL * this.room) / (KEYS_AN_ENTRY * entries)) * 2 ** 32;
+    this.followedUpTo = Math.floor(Math.min(1, (FILL * this.room) / (KEYS_AN_ENTRY * entries)) * (2 ** 31 - 1));
   }
 
   follows(hash: number): boolean {
-    return Math.imul(hash, CHOICE_FACTOR) >>> 0 < this.followedBelow;
+    return Math.imul(hash, CHOICE_FACTOR) >>> 1 <= this.followedUpTo;
   }
 
   clear(): void {
@@ -77,8 +77,11 @@ export class ReuseSample {
     this.walked = 0;
   }
 
-  /** A key that is followed was used, and is of this class from here on. In a full bucket it takes the place of the one used longest ago. */
-  used(hash: number, entryClass: number, now: number): void {
+  /**
+   * A key that is followed was used, and is of this class from here on. In a full bucket it takes the place of the one used longest ago.
+   * @param tick 20 bits, as everywhere here
+   */
+  used(hash: number, entryClass: number, tick: number): void {
     const { tags, words } = this;
     const start = ((hash ^ (hash >>> 15)) & (this.room / WAYS - 1)) * WAYS;
     const tag = hash >>> 16;
@@ -86,34 +89,34 @@ export class ReuseSample {
     for (const end = start + WAYS; place < end; place++) if (tags[place] === tag && words[place] >>> CLASS_SHIFT !== NO_CLASS) break;
     if (place < start + WAYS) {
       const of = words[place] >>> CLASS_SHIFT;
-      this.hits[of * STRIDE + this.reach(place, now)]++;
+      this.hits[of * STRIDE + this.reach(place, tick)]++;
       if (of === NEW) this.newHits++;
     } else {
-      place = this.placeIn(start, now);
+      place = this.placeIn(start, tick);
       tags[place] = tag;
     }
-    words[place] = (entryClass << CLASS_SHIFT) | (now & MAX_AGE);
+    words[place] = (entryClass << CLASS_SHIFT) | tick;
   }
 
   /** Who is not used again is counted by walking the sample, so many places at a time. */
-  walk(now: number, places: number): void {
+  walk(tick: number, places: number): void {
     const { words, room } = this;
     let at = this.walked;
     for (let left = places; left > 0; left--) {
-      if (words[at] >>> CLASS_SHIFT !== NO_CLASS) this.reach(at, now);
+      if (words[at] >>> CLASS_SHIFT !== NO_CLASS) this.reach(at, tick);
       at = (at + 1) & (room - 1);
     }
     this.walked = at;
   }
 
-  private placeIn(start: number, now: number): number {
+  private placeIn(start: number, tick: number): number {
     const { words } = this;
     let place = start;
     let oldest = -1;
     for (let at = start; at < start + WAYS; at++) {
       const word = words[at];
       if (word >>> CLASS_SHIFT === NO_CLASS) return at;
-      const age = (now - word) & MAX_AGE;
+      const age = (tick - (word & MAX_AGE)) & MAX_AGE;
       if (age > oldest) {
         oldest = age;
         place = at;
@@ -123,14 +126,15 @@ export class ReuseSample {
   }
 
   /** Counts the bins that the entry has come to since the last time. @returns the last of them */
-  private reach(place: number, now: number): number {
+  private reach(place: number, tick: number): number {
     const word = this.words[place];
-    const bin = binOf((now - word) & MAX_AGE);
+    const bin = binOf((tick - (word & MAX_AGE)) & MAX_AGE);
     const from = (word >>> REACHED_SHIFT) & REACHED;
     if (bin >= from) {
+      const { begun } = this;
       const of = word >>> CLASS_SHIFT;
-      this.begun[of * STRIDE + from]++;
-      this.begun[of * STRIDE + bin + 1]--;
+      begun[of * STRIDE + from]++;
+      begun[of * STRIDE + bin + 1]--;
       if (of === NEW) this.newExpected += this.newChances[bin + 1] - this.newChances[from];
       this.words[place] = (word & ~(REACHED << REACHED_SHIFT)) | ((bin + 1) << REACHED_SHIFT);
     }

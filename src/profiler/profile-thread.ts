@@ -1,5 +1,5 @@
 /** What a profiling thread does: batches of wallets in, msgpack bytes out. `workers/profile.ts` is its entry. */
-import { Packr, Unpackr } from 'msgpackr';
+import { Packr, Unpackr } from 'msgpackr/pack';
 import { ProfileCacheError, type WireError } from '../errors.ts';
 import { buildCoBuyGraph, type CoBuyGraph } from './co-buy-graph.ts';
 import { parseProfilerOptions, type ProfilerOptions } from './options.ts';

@@ -1,11 +1,11 @@
 /** Profiling on worker threads: one store and one graph in shared memory, wallets in batches, profiles back as bytes. */
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
-import { z } from 'zod';
 import { ProfileCacheError } from '../errors.ts';
+import { abortSignal, checked, object, passing, whole, type InputOf } from '../schema.ts';
 import { workerUrl } from '../workers-pool/worker-url.ts';
 import type { CoBuyGraph } from './co-buy-graph.ts';
-import { check, parseProfilerOptions, type ProfilerOptions } from './options.ts';
+import { parseProfilerOptions, type ProfilerOptions } from './options.ts';
 import { decodeProfiles, type ProfileReply, type ProfileTask, type ProfileThreadData } from './profile-thread.ts';
 import type { TradeStore } from './trade-store.ts';
 import { throwIfAborted } from './trades-text.ts';
@@ -19,12 +19,14 @@ const BATCHES_PER_THREAD = 2;
 /** A batch whose thread died is tried this often in all. */
 const BATCH_TRIES = 2;
 
-const poolSchema = z.strictObject({ threads: z.number().int().min(1).max(64).default(() => Math.min(64, availableParallelism())) });
-const manySchema = z.strictObject({
+const MAX_THREADS = 64;
+
+const poolSchema = object({ threads: whole(1, MAX_THREADS).default(Math.min(MAX_THREADS, availableParallelism())) });
+const manySchema = object({
   /** Batches (of up to 64 wallets) in flight at once; twice the threads when not given. */
-  concurrency: z.number().int().min(1).max(1_024).optional(),
-  onProgress: z.custom<(progress: ProfileProgress) => void>((value) => typeof value === 'function', 'is not a function').optional(),
-  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'is not an AbortSignal').optional(),
+  concurrency: whole(1, 1_024).optional(),
+  onProgress: passing<(progress: ProfileProgress) => void>((value) => typeof value === 'function', 'is not a function').optional(),
+  signal: abortSignal().optional(),
 });
 
 export interface ProfileProgress {
@@ -32,8 +34,8 @@ export interface ProfileProgress {
   done: number;
   total: number;
 }
-export type ProfilerPoolOptions = ProfilerOptions & z.input<typeof poolSchema>;
-export type ProfileManyOptions = z.input<typeof manySchema>;
+export type ProfilerPoolOptions = ProfilerOptions & InputOf<typeof poolSchema>;
+export type ProfileManyOptions = InputOf<typeof manySchema>;
 
 interface Waiting {
   wallet: string;
@@ -75,7 +77,7 @@ export class ProfilerPool {
    */
   static async open(store: TradeStore, options: ProfilerPoolOptions = {}, entry: URL = workerUrl('profile')): Promise<ProfilerPool> {
     const { threads: asked, ...profilerOptions } = options;
-    const { threads } = check(poolSchema, asked === undefined ? {} : { threads: asked });
+    const { threads } = checked(poolSchema, asked === undefined ? {} : { threads: asked });
     const resolved = parseProfilerOptions(profilerOptions);
     const nowSeconds = resolved.nowSeconds ?? (store.tradeCount === 0 ? 0 : store.newestTs);
     const pool = new ProfilerPool({ trades: store.share(), options: { ...resolved, nowSeconds } }, threads, entry);
@@ -109,7 +111,7 @@ export class ProfilerPool {
    * their results are dropped); ERR_CLOSED; ERR_WORKER when a batch lost its thread twice; ERR_OPTION.
    */
   async profileMany(wallets: Iterable<string>, options: ProfileManyOptions = {}): Promise<Map<string, WalletProfile>> {
-    const { concurrency = this.threads * BATCHES_PER_THREAD, onProgress, signal } = check(manySchema, options);
+    const { concurrency = this.threads * BATCHES_PER_THREAD, onProgress, signal } = checked(manySchema, options);
     const unique = [...new Set(wallets)];
     for (const wallet of unique) checkWallet(wallet);
     this.#throwIfClosed();

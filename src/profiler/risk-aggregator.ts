@@ -1,7 +1,10 @@
 /** Four factors -> one risk score, its severity, and how sure one may be of it. */
-import jStat from 'jstat';
+import type JStat from 'jstat';
 import { ProfileCacheError } from '../errors.ts';
+import { onDemand } from '../on-demand.ts';
 import { clamp01 } from './historical-analyzer.ts';
+
+const jStat = onDemand<typeof JStat>('jstat');
 
 export const RISK_WEIGHTS = { behavior: 0.35, timing: 0.25, network: 0.25, volume: 0.15 } as const;
 /** Beta(2, 5): before anything is seen, low risk is likelier. */
@@ -77,7 +80,8 @@ export function severityOf(adjustedScore: number): Severity {
 }
 
 export function credibleInterval(alpha: number, beta: number): [low: number, high: number] {
-  return [jStat.beta.inv(CREDIBLE.low, alpha, beta), jStat.beta.inv(CREDIBLE.high, alpha, beta)];
+  const { beta: distribution } = jStat();
+  return [distribution.inv(CREDIBLE.low, alpha, beta), distribution.inv(CREDIBLE.high, alpha, beta)];
 }
 
 function explain(severity: Severity, composite: number, factors: RiskFactors): string {

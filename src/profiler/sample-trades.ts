@@ -2,8 +2,7 @@
  * Trades that look like pump.fun's, from a seed: tokens launch on a bonding curve, snipers and bundles buy in the first
  * seconds, retail follows ever more slowly, paper hands leave first, whales stay; few tokens and few wallets do most of it.
  */
-import { z } from 'zod';
-import { check } from './options.ts';
+import { checked, number, object, whole, type InputOf, type OutputOf } from '../schema.ts';
 import { SeededRandom, zipfWeights } from './sample-random.ts';
 import { type Role, ROLES, SampleWallets } from './sample-wallets.ts';
 import type { TradeInput } from './trade.ts';
@@ -23,26 +22,26 @@ const BUNDLED_TOKENS = 0.5;
 const LAMPORTS = 1e9;
 const MICRO = 1e6;
 
-const sampleSchema = z.strictObject({
+const sampleSchema = object({
   /** Same seed, same trades, byte for byte. */
-  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
+  seed: whole(0, Number.MAX_SAFE_INTEGER).default(1),
   /** Every one of them trades when there are at least as many trades. */
-  wallets: z.number().int().min(1).max(5_000_000).default(1_000),
-  tokens: z.number().int().min(1).max(1_000_000).default(50),
+  wallets: whole(1, 5_000_000).default(1_000),
+  tokens: whole(1, 1_000_000).default(50),
   /** Exactly so many trades. At least one a token. */
-  trades: z.number().int().min(1).max(50_000_000).default(20_000),
+  trades: whole(1, 50_000_000).default(20_000),
   /** Unix seconds of the first possible launch. */
-  startTs: z.number().int().min(0).max(4_000_000_000).default(1_782_604_800),
+  startTs: whole(0, 4_000_000_000).default(1_782_604_800),
   /** Launches are spread over so many days. */
-  days: z.number().positive().max(3_650).default(3),
+  days: number({ above: 0, max: 3_650 }).default(3),
 });
 
-export type SampleTradesOptions = z.input<typeof sampleSchema>;
-type ResolvedSample = z.output<typeof sampleSchema>;
+export type SampleTradesOptions = InputOf<typeof sampleSchema>;
+type ResolvedSample = OutputOf<typeof sampleSchema>;
 
 /** Trades in order of time. All are made before the first is given out: about 60 bytes of memory a trade. Throws ERR_OPTION. */
 export function generateSampleTrades(options: SampleTradesOptions = {}): Iterable<TradeInput> {
-  const resolved = check(sampleSchema, options);
+  const resolved = checked(sampleSchema, options);
   return { [Symbol.iterator]: () => tradesOf(resolved) };
 }
 

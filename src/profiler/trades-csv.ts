@@ -3,9 +3,12 @@
  * exact and several times slower. Keeping the lines in hand is what makes a stray quote cost one line instead of the rest
  * of the file, and what tells a cut file from a malformed row.
  */
-import { parse } from 'csv-parse/sync';
+import type * as CsvParse from 'csv-parse/sync';
 import { ProfileCacheError } from '../errors.ts';
+import { onDemand } from '../on-demand.ts';
 import { OPTIONAL_COLUMNS, type RawRow, REQUIRED_COLUMNS } from './trade-row.ts';
+
+const csvParse = onDemand<typeof CsvParse>('csv-parse/sync');
 
 /** A quoted field may hold line breaks, but no record takes more lines. */
 const MAX_RECORD_LINES = 64;
@@ -87,7 +90,7 @@ export class CsvRecords {
     const { terminated } = lines[lines.length - 1];
     let records: string[][];
     try {
-      records = parse(lines.map((line) => line.text).join('\n'), { delimiter: this.#delimiter, relax_column_count: true, trim: true });
+      records = csvParse().parse(lines.map((line) => line.text).join('\n'), { delimiter: this.#delimiter, relax_column_count: true, trim: true });
     } catch (error) {
       this.#giveUpFirst(lines, error instanceof Error ? error.message : String(error));
       return;

@@ -28,7 +28,7 @@ Example:
       const { seed, wallets, trades, tokens } = options;
       const stage = shell.progress.stage({ name: 'Writing trades', total: trades });
       try {
-        const { writeSampleTrades } = await import('../../index.ts');
+        const { writeSampleTrades } = await import('../../profiler/sample-write.ts');
         const written = await writeSampleTrades(out, { seed, wallets, trades, tokens, signal: shell.stop.signal, onProgress: ({ rows }) => stage.update(rows) });
         stage.update(written.rows);
         stage.end();
