@@ -1,7 +1,7 @@
 /** Raw record <-> envelope. Runs in worker threads: LZ4 and the CRC are done here, never on the thread that owns profiles. */
 import { compressSync, uncompressSync } from 'lz4-napi';
 import { corrupt } from './corrupt.ts';
-import { ENVELOPE, FLAG_LZ4, FLAG_TOMBSTONE, lz4MaxRawBytes, openEnvelope, sealEnvelope } from './envelope.ts';
+import { ENVELOPE, FLAG_LZ4, FLAG_TOMBSTONE, lz4MaxRawBytes, openEnvelope, sealEnvelope, type EnvelopeRoom } from './envelope.ts';
 
 /** Below this LZ4 has nothing to find and costs a native call. */
 const MIN_COMPRESS_BYTES = 64;
@@ -23,16 +23,16 @@ export interface RawRecord {
   expiresAtMs: number;
 }
 
-/** LZ4 is used only where it pays. The result is memory of its own. */
-export function packRecord(record: RawRecord, compression: 'lz4' | 'none', gauge?: CompressionGauge): Uint8Array {
+/** LZ4 is used only where it pays. The result is memory of its own, or lies in `room`. */
+export function packRecord(record: RawRecord, compression: 'lz4' | 'none', gauge?: CompressionGauge, room?: EnvelopeRoom): Uint8Array {
   const { raw, schemaId, version, createdAtMs, expiresAtMs, wallet } = record;
   const fields = { flags: 0, schemaId, rawBytes: raw.length, version, createdAtMs, expiresAtMs, wallet };
   if (compression === 'lz4' && raw.length >= MIN_COMPRESS_BYTES && (gauge?.worthTrying(raw.length) ?? true)) {
     const packed = compressSync(asBuffer(raw));
     gauge?.tried(raw.length, packed.length);
-    if (packed.length <= raw.length * (1 - MIN_SAVING)) return sealEnvelope({ ...fields, flags: FLAG_LZ4 }, packed);
+    if (packed.length <= raw.length * (1 - MIN_SAVING)) return sealEnvelope({ ...fields, flags: FLAG_LZ4 }, packed, room);
   }
-  return sealEnvelope(fields, raw);
+  return sealEnvelope(fields, raw, room);
 }
 
 /**

@@ -152,7 +152,7 @@ export class RedisStore implements L2Store {
         args.push((node.serverNowMs() + leftMs).toFixed(3), this.#context.channelName, floorKey);
         for (const i of indices) {
           const { envelope, ttlMs, event } = items[i];
-          args.push(Buffer.from(envelope.buffer, envelope.byteOffset, envelope.length), Math.max(1, Math.ceil(ttlMs)), event);
+          args.push(envelope, Math.max(1, Math.ceil(ttlMs)), event);
         }
         return { name: wholeScript ? 'eval' : 'evalsha', args };
       },

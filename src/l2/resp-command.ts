@@ -1,5 +1,5 @@
 /** Commands as Redis reads them (RESP2): a list of strings with their lengths in bytes. */
-export type Arg = string | Buffer | number;
+export type Arg = string | Uint8Array | number;
 
 /** One string where all arguments are text, which a socket encodes on its way out; else one Buffer. */
 export function encodeCommand(name: string, args: readonly Arg[]): string | Buffer {
@@ -19,24 +19,26 @@ function encodeText(name: string, args: readonly (string | number)[]): string {
   return text;
 }
 
+/** What stands between two Buffers is written in one call: each costs 0.1 us and more, and a bulk update has ten strings a key. */
 function encodeBytes(name: string, args: readonly Arg[]): Buffer {
-  // Heads are at most 13 bytes, line ends two.
-  let room = 32 + name.length;
-  for (const arg of args) room += 16 + (typeof arg === 'object' ? arg.length : typeof arg === 'number' ? 24 : 3 * arg.length);
-  const bytes = Buffer.allocUnsafe(room);
-  let at = bytes.write(`${commandHead(args.length + 1)}${argHead(name.length)}${name}\r\n`, 0, 'latin1');
-  for (const arg of args) {
+  const texts = args.map((arg) => (typeof arg === 'number' ? String(arg) : arg));
+  const lengths = texts.map((arg) => (typeof arg === 'object' ? arg.length : Buffer.byteLength(arg)));
+  let text = `${commandHead(args.length + 1)}${argHead(name.length)}${name}\r\n`;
+  // Heads are at most 14 bytes, line ends two.
+  const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 16 + length, text.length));
+  let at = 0;
+  for (let i = 0; i < texts.length; i++) {
+    const arg = texts[i];
+    text += argHead(lengths[i]);
     if (typeof arg === 'object') {
-      at += bytes.write(argHead(arg.length), at, 'latin1');
+      at += bytes.write(text, at, 'utf8');
       bytes.set(arg, at);
       at += arg.length;
+      text = '\r\n';
     } else {
-      const value = typeof arg === 'number' ? String(arg) : arg;
-      at += bytes.write(argHead(Buffer.byteLength(value)), at, 'latin1');
-      at += bytes.write(value, at, 'utf8');
+      text += `${arg}\r\n`;
     }
-    bytes[at++] = 13;
-    bytes[at++] = 10;
   }
+  at += bytes.write(text, at, 'utf8');
   return bytes.subarray(0, at);
 }

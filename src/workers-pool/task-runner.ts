@@ -4,7 +4,8 @@
  */
 import { ProfileCacheError, type WireError } from '../errors.ts';
 import { EnvelopeReader } from '../codec/envelope-reader.ts';
-import { CompressionGauge, packRecord, packTombstone } from '../codec/transcode.ts';
+import { EnvelopeRoom } from '../codec/envelope.ts';
+import { CompressionGauge, envelopeOverheadBytes, packRecord, packTombstone } from '../codec/transcode.ts';
 import type { Clock } from '../clock.ts';
 import type { DeleteRequest, L2Store, LeaseAnswer, SetOutcome, SetRequest } from '../l2/store.ts';
 import { ChunkFiller } from './chunk-filler.ts';
@@ -81,11 +82,13 @@ export class TaskRunner {
     const { compression, graceMs } = this.#settings;
     const createdAtMs = store.nowMs();
     const requests: SetRequest[] = [];
+    const room = new EnvelopeRoom(wallets.reduce((sum, wallet) => sum + envelopeOverheadBytes(wallet), bytes.length));
     for (let i = 0, from = 0; i < wallets.length; i++) {
-      const [schemaId, version, ttlMs, rawBytes] = numbers.subarray(i * SET_NUMBERS, (i + 1) * SET_NUMBERS);
+      const at = i * SET_NUMBERS;
+      const [schemaId, version, ttlMs, rawBytes] = [numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]];
       const wallet = wallets[i];
       const raw = bytes.subarray(from, (from += rawBytes));
-      const envelope = packRecord({ wallet, raw, schemaId, version, createdAtMs, expiresAtMs: createdAtMs + ttlMs }, compression, this.#gauge);
+      const envelope = packRecord({ wallet, raw, schemaId, version, createdAtMs, expiresAtMs: createdAtMs + ttlMs }, compression, this.#gauge, room);
       requests.push({ wallet, envelope, version, ttlMs: ttlMs + graceMs, event: events?.[i] });
     }
     // A write that was reported as too late must not take effect: packing took time.
