@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ENVELOPE, FLAG_DICTIONARY, FLAG_LZ4, FLAG_TOMBSTONE, isTombstone, openEnvelope, readVersion, sealEnvelope, type EnvelopeFields } from '../../src/codec/envelope.ts';
+import { ENVELOPE, EnvelopeRoom, FLAG_DICTIONARY, FLAG_LZ4, FLAG_TOMBSTONE, isTombstone, openEnvelope, readVersion, sealEnvelope, type EnvelopeFields } from '../../src/codec/envelope.ts';
 import { packRecord, packTombstone, unpackRecord, type RawRecord } from '../../src/codec/transcode.ts';
 import { CAP_BYTES, errorOf, expectError, reseal } from './support.ts';
 
@@ -28,6 +28,16 @@ describe('layout', () => {
     const zeroed = Uint8Array.from(bytes).fill(0, 20, 24);
     expect(view.getUint32(20, true)).toBe(crc32(zeroed));
     expect(ENVELOPE).toMatchObject({ headerBytes: 48, versionOffset: 24, flagsOffset: 5, crcOffset: 20 });
+  });
+
+  it('in a room that held other bytes before: the same, side by side, and in memory of its own where the room is full', () => {
+    const wallets = ['w', 'wé', 'x'.repeat(40)];
+    const alone = wallets.map((wallet) => packRecord(record({ wallet }), 'none'));
+    const room = new EnvelopeRoom(alone[0].length + alone[1].length + 10);
+    room.bytes.fill(0xff);
+    const together = wallets.map((wallet) => packRecord(record({ wallet }), 'none', undefined, room));
+    expect(together).toEqual(alone);
+    expect(together.map(({ buffer, byteOffset }) => (buffer === room.bytes.buffer ? byteOffset : -1))).toEqual([0, alone[0].length, -1]);
   });
 
   it('is memory of its own, so that it can be transferred', () => {
