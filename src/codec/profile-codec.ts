@@ -13,6 +13,7 @@ import { PlainWriter } from './plain-writer.ts';
 import { ProfileWalk, tooLarge } from './profile-walk.ts';
 import { ShapeIndex } from './shape-index.ts';
 import { SCHEMA_INLINE, SCHEMA_PORTABLE, type StructureTable, type StructureTables } from './structure-tables.ts';
+import { readerOf } from './shared-readers.ts';
 import { PREFIX, PREFIX_BYTES, PREFIX_MAPS, PREFIX_UNICODE, ValueReader } from './value-reader.ts';
 import { workAllowed } from './work-budget.ts';
 
@@ -182,7 +183,7 @@ export class ProfileCodec {
         ...PLAIN,
       } as ConstructorParameters<typeof Packr>[0]),
       mapPackr: undefined,
-      reader: new ValueReader(table?.structures, false),
+      reader: readerOf(table),
     };
   }
 }

@@ -119,12 +119,12 @@ export class RespReader {
     this.#heldBytes = needed;
   }
 
-  /** One reply, or one value of it; false when more bytes are needed. */
+  /** One reply, or the values of it that are there; false when more bytes are needed. */
   #next(): boolean {
     if (this.#head === this.#sinks.length) throw new ProtocolError('an answer to nothing');
     const sink = this.#sinks[this.#head];
     if (!('value' in sink)) return this.#whole(sink);
-    if (this.#valuesLeft >= 0) return this.#value(sink);
+    if (this.#valuesLeft >= 0) return this.#values(sink);
     const type = this.#bytes[this.#at];
     if (type === 0x2d) return this.#whole(sink);
     const start = this.#at;
@@ -140,30 +140,33 @@ export class RespReader {
     return true;
   }
 
-  #value(sink: ValuesSink): boolean {
-    const start = this.#at;
-    if (this.#bytes[start] !== 0x24) throw new ProtocolError('a list of values holds something else');
-    const valueBytes = this.#number();
-    if (valueBytes === undefined) {
-      this.#at = start;
-      return false;
+  /** All that are there. The loop is here and not in `push`, so that this alone gets hot and is compiled. */
+  #values(sink: ValuesSink): boolean {
+    const bytes = this.#bytes;
+    while (this.#valuesLeft > 0) {
+      const start = this.#at;
+      if (start >= this.#end) return false;
+      if (bytes[start] !== 0x24) throw new ProtocolError('a list of values holds something else');
+      const valueBytes = this.#number();
+      const end = this.#at + (valueBytes ?? 0);
+      if (valueBytes === undefined || (valueBytes <= this.#maxValueBytes && end + 2 > this.#end && valueBytes >= 0)) {
+        this.#at = start;
+        return false;
+      }
+      if (valueBytes < 0) {
+        sink.nil(this.#valueIndex);
+      } else if (valueBytes > this.#maxValueBytes) {
+        this.#at = Math.min(end + 2, this.#end);
+        this.#skipBytes = end + 2 - this.#at;
+        sink.tooLarge(this.#valueIndex, valueBytes);
+      } else {
+        sink.value(this.#valueIndex, bytes, this.#at, end);
+        this.#at = end + 2;
+      }
+      this.#valueIndex++;
+      this.#valuesLeft--;
     }
-    const end = this.#at + valueBytes;
-    if (valueBytes < 0) {
-      sink.nil(this.#valueIndex);
-    } else if (valueBytes > this.#maxValueBytes) {
-      this.#at = Math.min(end + 2, this.#end);
-      this.#skipBytes = end + 2 - this.#at;
-      sink.tooLarge(this.#valueIndex, valueBytes);
-    } else if (end + 2 > this.#end) {
-      this.#at = start;
-      return false;
-    } else {
-      sink.value(this.#valueIndex, this.#bytes, this.#at, end);
-      this.#at = end + 2;
-    }
-    this.#valueIndex++;
-    if (--this.#valuesLeft === 0) this.#endOfValues(sink);
+    this.#endOfValues(sink);
     return true;
   }
 

@@ -39,8 +39,10 @@ export interface DispatcherOptions {
   pool: WorkerPool;
   clock: Clock;
   chunks: number;
-  /** Tasks at once, all threads together. */
+  /** Tasks at once that somebody waits for. */
   slots: number;
+  /** Tasks at once, all threads together: those too that nobody waits for, whose thread has not answered. */
+  maxRunning: number;
   maxWaiting: number;
   /** A thread that has not answered this long after the deadline of a task is ended. */
   hungGraceMs: number;
@@ -62,6 +64,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.chunks = new ChunkLedger(options.chunks);
+    options.pool.isTardy = this.#isTardy;
   }
 
   get counts(): Readonly<{ tasks: number; retries: number; late: number; overloaded: number; workerErrors: number; hungThreads: number }> {
@@ -108,12 +111,24 @@ export class Dispatcher {
   }
 
   #pump(): void {
-    while (this.#running.size < this.#options.slots) {
+    while (this.#running.size < this.#options.maxRunning && this.#awaited < this.#options.slots) {
       const job = this.#next();
       if (!job) return;
       this.#start(job);
     }
   }
+
+  /** Running tasks that somebody waits for: a thread that is stuck keeps its tasks, and work goes on in another. */
+  get #awaited(): number {
+    let awaited = 0;
+    for (const { job } of this.#running) if (!job.settled) awaited++;
+    return awaited;
+  }
+
+  readonly #isTardy = (threadId: number): boolean => {
+    for (const { job, ticket } of this.#running) if (job.settled && ticket.threadId === threadId) return true;
+    return false;
+  };
 
   #next(): Job | undefined {
     const { reads, others } = this.#waiting;

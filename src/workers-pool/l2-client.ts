@@ -41,6 +41,7 @@ export class L2Client {
   readonly #limits: Limits;
   readonly #timeoutMs: number;
   readonly #buckets: number;
+  /** That share the work. */
   readonly #threads: number;
   readonly #counts = { corrupt: 0, late: 0, timeouts: 0, spilled: 0, fetchedRecords: 0, inlineReads: 0, inlineWrites: 0, writes: 0 };
   readonly #fetchParts: FetchParts;
@@ -70,13 +71,13 @@ export class L2Client {
     this.#shape = shape;
     this.#limits = limits;
     this.#timeoutMs = options.l2TimeoutMs;
-    this.#threads = options.workers;
+    this.#threads = Math.min(options.workers, limits.threadsAtWork);
     this.#kind = options.l2.kind === 'redis' ? 'redis' : 'embedded';
     this.#buckets = options.l2.kind === 'redis' ? options.l2.buckets : 0;
     this.#slices = new Slices(limits.sliceMs);
     this.#sizer = new TaskSizer(limits.chunkBytes, Math.min(limits.maxWalletsPerTask, maxEntries(limits.chunkBytes)));
     const { maxWaitingTasks: maxWaiting, hungGraceMs, tasksPerThread } = limits;
-    this.#dispatcher = new Dispatcher({ pool, clock: systemClock, chunks: shape.chunks, slots: options.workers * tasksPerThread, maxWaiting, hungGraceMs });
+    this.#dispatcher = new Dispatcher({ pool, clock: systemClock, chunks: shape.chunks, slots: this.#threads * tasksPerThread, maxRunning: options.workers * tasksPerThread, maxWaiting, hungGraceMs });
     this.#writeParts = { dispatcher: this.#dispatcher, clock: systemClock, timeoutMs: this.#timeoutMs, counts: this.#counts };
     this.#fetchParts = { ...this.#writeParts, slices: this.#slices, inbox: new InboxView(shape), counts: this.#counts, onTaskRead: (records, rawBytes) => this.#sizer.learn(records, rawBytes) };
   }

@@ -1,4 +1,5 @@
 /** Every bound of the worker pool, with its name. */
+import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
 
 /** For tests and measurements; every one has its default in `LIMITS`. */
@@ -12,6 +13,11 @@ export interface L2ClientInternals {
 }
 
 export const LIMITS = {
+  /**
+   * Threads that share the work: no more than there are cores beside the caller's. Those beyond stand by, and work when these are full, stuck or dead: each
+   * thread compiles for itself what it runs, and two that wait for one core do less than one (worker-threads.md).
+   */
+  threadsAtWork: Math.max(1, availableParallelism() - 1),
   /** Tasks that one thread works on at once: while one waits for L2, another is unpacked. */
   tasksPerThread: 4,
   chunkBytes: 512 * 1024,

@@ -41,6 +41,7 @@ export async function openPool(options: ResolvedOptions, inbox: InboxShape, limi
   const pool = new WorkerPool({
     entry: internals.entry ?? workerUrl('l2-io'),
     threads: workers,
+    threadsAtWork: limits.threadsAtWork,
     tasksPerThread: limits.tasksPerThread,
     workerData,
     resourceLimits: internals.resourceLimits,

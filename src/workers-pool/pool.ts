@@ -16,6 +16,8 @@ import type { Reply, Task, WorkerData } from './protocol.ts';
 export interface PoolOptions {
   entry: URL;
   threads: number;
+  /** Of them share the work while they take it; the others stand by. */
+  threadsAtWork: number;
   tasksPerThread: number;
   workerData: WorkerData;
   resourceLimits?: ResourceLimits;
@@ -47,10 +49,13 @@ interface Candidate {
 export class WorkerPool {
   readonly #piscina: Piscina<Task, Reply>;
   readonly #tasksPerThread: number;
+  readonly #threadsAtWork: number;
   /** Threads that have not exited, removed ones included. */
   readonly #alive = new Map<Worker, number>();
   readonly #ready = new Set<number>();
   readonly #exitWaiters = new Set<() => void>();
+  /** Whether a thread has tasks that it should have answered by now. */
+  isTardy: (threadId: number) => boolean = () => false;
   #sealed = false;
   #died = 0;
   readonly #threads: number;
@@ -60,9 +65,10 @@ export class WorkerPool {
   #destroyed: Promise<void> | undefined;
 
   constructor(options: PoolOptions) {
-    const { entry, threads, tasksPerThread, workerData, resourceLimits, execArgv } = options;
+    const { entry, threads, threadsAtWork, tasksPerThread, workerData, resourceLimits, execArgv } = options;
     this.#tasksPerThread = tasksPerThread;
     this.#threads = threads;
+    this.#threadsAtWork = threadsAtWork;
     this.#piscina = new Piscina({
       filename: entry.href,
       minThreads: threads,
@@ -134,7 +140,7 @@ export class WorkerPool {
     }, delayMs).unref();
   }
 
-  /** Least busy of the ready threads; a pinned task goes to its thread however busy that is. */
+  /** Least busy of the threads at work, or the first of the others with room; one that is tardy only where no other is left. A pinned task goes to its thread however busy that is. */
   #choose(task: object, candidates: Iterable<Candidate>): Candidate | null {
     const ticket = (task as Record<symbol, Ticket | undefined>)[Piscina.queueOptionsSymbol];
     if (ticket?.wantsThread === true) {
@@ -143,6 +149,8 @@ export class WorkerPool {
     }
     let best: Candidate | null = null;
     let bestUsage = this.#tasksPerThread;
+    let lastResort: Candidate | null = null;
+    let atWork = 0;
     for (const candidate of candidates) {
       if (candidate.destroyed || !this.#ready.has(candidate.id)) continue;
       if (ticket?.pinnedTo !== undefined) {
@@ -151,10 +159,21 @@ export class WorkerPool {
         break;
       }
       const usage = candidate.currentUsage;
+      if (usage >= this.#tasksPerThread) {
+        atWork++;
+        continue;
+      }
+      if (this.isTardy(candidate.id)) {
+        lastResort ??= candidate;
+        continue;
+      }
+      if (best !== null && atWork >= this.#threadsAtWork) break;
+      atWork++;
       if (usage >= bestUsage) continue;
       best = candidate;
       bestUsage = usage;
     }
+    best ??= lastResort;
     if (best && ticket) ticket.threadId = best.id;
     return best;
   }

@@ -16,8 +16,10 @@ export interface Opened {
   data: MemoryStoreData;
 }
 
+/** Both threads share the work, however many cores there are. */
 export async function openOnMemory(options: ProfileCacheOptions = {}, internals: L2ClientInternals = {}, data: MemoryStoreData = makeMemoryStoreData()): Promise<Opened> {
-  const client = await L2Client.open(parseOptions({ l2TimeoutMs: 5_000, ...options }), { storeModule: memoryStoreModule(), storeData: data, ...internals });
+  const limits = { threadsAtWork: 2, ...internals.limits };
+  const client = await L2Client.open(parseOptions({ l2TimeoutMs: 5_000, ...options }), { storeModule: memoryStoreModule(), storeData: data, ...internals, limits });
   return { client, data };
 }
 

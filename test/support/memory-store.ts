@@ -18,7 +18,8 @@ export interface MemoryStoreData {
   openMs?: number;
 }
 
-export const CONTROL = { opened: 0, closed: 1, crashes: 2, gets: 3, cells: 8 } as const;
+/** From `getsOf` on a cell for each of the stores that were opened first. */
+export const CONTROL = { opened: 0, closed: 1, crashes: 2, gets: 3, getsOf: 8, cells: 16 } as const;
 
 export function makeMemoryStoreData(logBytes = 8 * 1024 * 1024): MemoryStoreData {
   return { log: new SharedArrayBuffer(logBytes), control: new SharedArrayBuffer(CONTROL.cells * 4) };
@@ -106,6 +107,7 @@ export class MemoryStore implements L2Store {
   readonly kind = 'embedded';
   readonly #data: MemoryStoreData;
   readonly #control: Int32Array;
+  #getsAt: number = CONTROL.cells;
   readonly #log: SharedLog;
 
   constructor(data: MemoryStoreData) {
@@ -116,6 +118,7 @@ export class MemoryStore implements L2Store {
 
   async open(): Promise<void> {
     const nth = Atomics.add(this.#control, CONTROL.opened, 1);
+    this.#getsAt = CONTROL.getsOf + nth;
     if (this.#data.openMs) await sleep(this.#data.openMs);
     const { failOpen } = this.#data;
     if (failOpen?.nths.includes(nth)) throw new StoreError(failOpen.code, 'refused, as the test asked');
@@ -127,6 +130,7 @@ export class MemoryStore implements L2Store {
 
   async getMany(wallets: readonly string[]): Promise<GetOutcome[]> {
     Atomics.add(this.#control, CONTROL.gets, 1);
+    if (this.#getsAt < CONTROL.cells) Atomics.add(this.#control, this.#getsAt, 1);
     await this.#misbehave(wallets);
     return wallets.map((wallet): GetOutcome => {
       const row = this.#log.row(wallet);

@@ -340,3 +340,26 @@ test('a task that close cuts off is not tried again: that would bring the pool b
 function threadsAlive(): number {
   return process.getActiveResourcesInfo().filter((name) => name === 'Worker').length;
 }
+
+test.each([1, 2])('of two threads %i share the work', async (threadsAtWork) => {
+  const { client, data } = await openOnMemory({}, { limits: { threadsAtWork } });
+  const wallets = Array.from({ length: 2_000 }, (_, i) => `w${i}`);
+  for (let round = 0; round < 3; round++) expect((await fetchAll(client, wallets)).missing).toHaveLength(2_000);
+  const gets = [...new Int32Array(data.control).subarray(CONTROL.getsOf)];
+  expect(gets.filter((times) => times > 0)).toHaveLength(threadsAtWork);
+  await client.close();
+});
+
+test('a thread that stands by works when the other is full or late', async () => {
+  const { client, data } = await openOnMemory({ l2TimeoutMs: 300 }, { limits: { threadsAtWork: 1, tasksPerThread: 2 } });
+  const gets = () => [...new Int32Array(data.control).subarray(CONTROL.getsOf)].filter((times) => times > 0);
+  // Two tasks fill the thread at work; a third waits for one of them.
+  const slow = ['slow:200:a', 'slow:200:b', 'slow:10:c'].map((wallet) => fetchAll(client, [wallet]));
+  for (const { missing } of await Promise.all(slow)) expect(missing).toHaveLength(1);
+  expect(gets()).toEqual([3]);
+  // Nobody waits for these any more, and they have not been answered.
+  for (const { failed } of await Promise.all(['hang::a', 'hang::b'].map((wallet) => fetchAll(client, [wallet])))) expect(failed.size).toBe(1);
+  expect((await fetchAll(client, ['w'])).missing).toEqual(['w']);
+  expect(gets().sort()).toEqual([1, 5]);
+  await client.close();
+});
