@@ -21,6 +21,25 @@ describe('inBucketOrder', () => {
     expect(runs).toBeLessThanOrEqual(BUCKETS * Math.ceil(wallets.length / 10_000));
   });
 
+  test('parts that follow each other lie in different thirds of the ring, so at different ones of three masters', () => {
+    for (const buckets of [30, 256, 1_000]) {
+      const order = orderOf(wallets.slice(0, 10_000), buckets);
+      const middles = Array.from({ length: 10 }, (_, part) => (walletHash(wallets[order[part * 1_000 + 500]]) % buckets) / buckets);
+      for (let part = 1; part < middles.length; part++) {
+        const apart = Math.abs(middles[part] - middles[part - 1]);
+        expect(Math.min(apart, 1 - apart)).toBeGreaterThan(0.25);
+      }
+    }
+  });
+
+  test('few buckets are gone through as well, each in one run', () => {
+    for (const buckets of [1, 2, 3, 4, 6, 10, 30]) {
+      const order = orderOf(wallets.slice(0, 1_000), buckets);
+      expect(order.toSorted((a, b) => a - b)).toEqual(wallets.slice(0, 1_000).map((_, i) => i));
+      expect(order.filter((index, k) => k === 0 || walletHash(wallets[index]) % buckets !== walletHash(wallets[order[k - 1]]) % buckets)).toHaveLength(buckets);
+    }
+  });
+
   test('entries of one wallet keep their order', () => {
     const last = new Map<string, number>();
     for (const index of orderOf(wallets, BUCKETS)) {
