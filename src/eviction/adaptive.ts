@@ -83,11 +83,12 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.hashes.inserted(slot, hash);
     this.residents++;
     if (slot >= this.slotsUsed) this.slotsUsed = slot + 1;
-    const known = this.ghosts.take(hash);
+    const key = hash | 0;
+    const known = this.ghosts.take(key);
     // A ghost's last use was so long ago that its gap is of the last class, or nearly.
     const of = known === 0 ? 0 : this.classAfter(known - 1, GAP_CLASSES - 1);
-    this.regret.used(hash, true);
-    this.use(slot, hash, of, logOf(bytes) << SIZE_SHIFT, (this.now >>> this.tickShift) & MAX_AGE);
+    this.regret.used(key, true);
+    this.use(slot, key, of, logOf(bytes) << SIZE_SHIFT, (this.now >>> this.tickShift) & MAX_AGE);
     this.now = (this.now + 1) | 0;
   }
 
@@ -102,7 +103,7 @@ export class AdaptivePolicy implements EvictionPolicy {
   }
 
   removed(slot: number): void {
-    const hash = this.hashes.of(slot);
+    const hash = this.hashes.of(slot) | 0;
     this.ghosts.add(hash, usesOf(this.entries[slot] & CLASS_MASK) + 1);
     if (slot === this.named) this.regret.evicted(hash);
     else this.regret.forget(hash);
@@ -159,7 +160,7 @@ export class AdaptivePolicy implements EvictionPolicy {
       const entry = entries[slot];
       const of = entry & CLASS_MASK;
       if (of === NO_CLASS) continue;
-      const hash = this.hashes.of(slot);
+      const hash = this.hashes.of(slot) | 0;
       const tick = (((first + at) | 0) >>> tickShift) & MAX_AGE;
       this.regret.used(hash, false);
       const gap = (tick - (entry >>> USE_SHIFT)) & MAX_AGE;

@@ -19,7 +19,7 @@ export class LruShadow {
   readonly room: number;
   /** Hashes up to it, once permuted, are followed: of 31 bits, which are compared as small integers. */
   private readonly followedUpTo: number;
-  private readonly hashes: Uint32Array;
+  private readonly hashes: Int32Array;
   private readonly after: Uint16Array;
   private readonly before: Uint16Array;
   private readonly chain: Uint16Array;
@@ -32,7 +32,7 @@ export class LruShadow {
   constructor(entries: number) {
     this.room = entries <= MAX_WHOLE ? entries : MAX_SAMPLED;
     this.followedUpTo = Math.floor((this.room / entries) * (2 ** 31 - 1));
-    this.hashes = new Uint32Array(this.room);
+    this.hashes = new Int32Array(this.room);
     this.after = new Uint16Array(this.room + 1);
     this.before = new Uint16Array(this.room + 1);
     this.chain = new Uint16Array(this.room);
@@ -103,8 +103,10 @@ export class LruShadow {
   }
 
   private find(hash: number): number {
+    const { hashes, chain } = this;
+    const wanted = hash | 0;
     let at = this.heads[this.headOf(hash)];
-    while (at !== 0 && this.hashes[at - 1] !== hash) at = this.chain[at - 1];
+    while (at !== 0 && hashes[at - 1] !== wanted) at = chain[at - 1];
     return at - 1;
   }
 
@@ -148,7 +150,7 @@ export class LruShadow {
     const { room, after, before, chain, hashes, lost } = this;
     const order: number[] = [];
     for (let previous = room, place = after[room]; place !== room; previous = place, place = after[place]) {
-      if (before[place] !== previous || order.push(hashes[place]) > room) throw new Error(`lru-shadow: place ${place} is linked wrongly`);
+      if (before[place] !== previous || order.push(hashes[place] >>> 0) > room) throw new Error(`lru-shadow: place ${place} is linked wrongly`);
       if (this.find(hashes[place]) !== place) throw new Error(`lru-shadow: place ${place} is not in its chain`);
     }
     let free = 0;
