@@ -22,15 +22,19 @@ import { SlotHashes, type KeptHashes } from './slot-hashes.ts';
 import { UseGhosts } from './use-ghosts.ts';
 import { ALL_ALIKE } from './worth-ranks.ts';
 
-const { MAX_AGE } = ageBins;
-const { CLASS_MASK, NO_CLASS, SIZES, SIZE_MASK, SIZE_SHIFT, USE_SHIFT } = entryWord;
+const { AGE_BITS, MAX_AGE } = ageBins;
+const { CLASS_MASK, NEW, NO_CLASS, SIZES, SIZE_MASK, SIZE_SHIFT, USE_SHIFT } = entryWord;
 const MAX_PENDING_HITS = 1_024;
 const GHOSTS_AN_ENTRY = 2.75;
-/** Classes by number of uses: 1; 2; 3; 4 and 5; 6 to 9; 10 and more. Of so many uses in a class one leads on, by chance; of the last none does. */
-const USES_IN_CLASS = [1, 1, 1, 2, 4, 0];
+/** Classes by number of uses: 1; 2; 3; 4 and 5; 6 to 9; 10 and more. Of 1, 1, 1, 2 and 4 uses in a class one leads on: who draws by lot none of these bits. */
+const LOTS = Uint8Array.of(0, 0, 0, 1, 3, 8);
+/** In every lot, so that nothing leads on from the last class. */
+const BLANK = 8;
 /** Classes of gaps between the last two uses, two octaves each; the last begins at as many requests as there are entries. */
 const GAP_CLASSES = 5;
 const CLASSES = 1 + 5 * GAP_CLASSES;
+/** Of each class: 0 to 5, its place in LOTS. */
+const USES_OF = Uint8Array.from({ length: CLASSES }, (_, of) => Math.ceil(of / GAP_CLASSES));
 /** Who was used often will be used again: what a cold cache goes by, so that a scan in its first requests does not push out what is hot. */
 const TRUST = Array.from({ length: CLASSES }, (_, of) => (of === 0 ? 0.5 : 1.3 + 0.4 * Math.floor((of - 1) / GAP_CLASSES)));
 /** As many requests as there are entries are 4,096 ticks or more, where a tick is more than a request. */
@@ -54,8 +58,8 @@ export class AdaptivePolicy implements EvictionPolicy {
   private pendingHits = 0;
   /** A tick is 2 to this power requests. */
   private readonly tickShift: number;
-  /** Of as many requests as there are entries, in ticks. */
-  private entriesOctave: number;
+  /** Class of a gap between two uses, by its octave in ticks. */
+  private readonly gapClasses = new Uint8Array(AGE_BITS);
   private full = false;
   /** Requests so far: 32 bits with a sign, so that ages are small integers to the compiler. */
   private now: number;
@@ -66,29 +70,31 @@ export class AdaptivePolicy implements EvictionPolicy {
     this.now = now | 0;
     this.slotCount = slotCount;
     this.tickShift = Math.max(0, octaveOf(slotCount) - TICKS_AN_ENTRIES_OCTAVE);
-    this.entriesOctave = octaveOf(slotCount) - this.tickShift;
     this.curves = new ReuseCurves(TRUST, slotCount);
     this.ghosts = new UseGhosts(GHOSTS_AN_ENTRY * slotCount);
     this.hashes = new SlotHashes(slotCount, kept);
     this.entries = new Int32Array(slotCount).fill(NO_CLASS);
     this.regret = new LruRegret(slotCount);
+    this.fit(slotCount);
   }
 
   get bytes(): number {
-    return this.entries.byteLength + this.candidates.bytes + this.pending.byteLength + this.hashes.bytes + this.curves.bytes + this.ghosts.bytes + this.regret.bytes;
+    return this.entries.byteLength + this.candidates.bytes + this.gapClasses.byteLength + this.pending.byteLength + this.hashes.bytes + this.curves.bytes + this.ghosts.bytes + this.regret.bytes;
   }
 
   inserted(slot: number, hash: number, bytes: number): void {
-    this.lookAtHits();
+    if (this.pendingHits > 0) this.lookAtHits();
     this.hashes.inserted(slot, hash);
     this.residents++;
     if (slot >= this.slotsUsed) this.slotsUsed = slot + 1;
     const key = hash | 0;
+    const tick = (this.now >>> this.tickShift) & MAX_AGE;
     const known = this.ghosts.take(key);
     // A ghost's last use was so long ago that its gap is of the last class, or nearly.
-    const of = known === 0 ? 0 : this.classAfter(known - 1, GAP_CLASSES - 1);
-    this.regret.used(key, true);
-    this.use(slot, key, of, logOf(bytes) << SIZE_SHIFT, (this.now >>> this.tickShift) & MAX_AGE);
+    const of = known === 0 ? NEW : this.classAfter(known - 1, GAP_CLASSES - 1);
+    this.entries[slot] = (tick << USE_SHIFT) | (logOf(bytes) << SIZE_SHIFT) | of;
+    if (this.regret.follows(key)) this.regret.used(key, true);
+    this.curves.used(key, of, tick);
     this.now = (this.now + 1) | 0;
   }
 
@@ -104,9 +110,11 @@ export class AdaptivePolicy implements EvictionPolicy {
 
   removed(slot: number): void {
     const hash = this.hashes.of(slot) | 0;
-    this.ghosts.add(hash, usesOf(this.entries[slot] & CLASS_MASK) + 1);
-    if (slot === this.named) this.regret.evicted(hash);
-    else this.regret.forget(hash);
+    this.ghosts.add(hash, USES_OF[this.entries[slot] & CLASS_MASK] + 1);
+    if (this.regret.follows(hash)) {
+      if (slot === this.named) this.regret.evicted(hash);
+      else this.regret.forget(hash);
+    }
     this.named = -1;
     this.entries[slot] = NO_CLASS;
     this.residents--;
@@ -114,11 +122,11 @@ export class AdaptivePolicy implements EvictionPolicy {
 
   victim(): number {
     if (this.residents === 0) return -1;
-    this.lookAtHits();
+    if (this.pendingHits > 0) this.lookAtHits();
     if (!this.full) this.measure();
     const byBytes = this.residents < this.slotCount;
     const ranks = this.regret.isBehind && !byBytes ? ALL_ALIKE : this.curves.ranks;
-    const least = this.candidates.least(this.entries, this.slotsUsed, this.chance(this.slotsUsed), ranks, (this.now >>> this.tickShift) & MAX_AGE, byBytes ? SIZE_MASK : 0);
+    const least = this.candidates.least(this.entries, this.slotsUsed, (((this.nextRandom() >>> 0) / 2 ** 32) * this.slotsUsed) | 0, ranks, (this.now >>> this.tickShift) & MAX_AGE, byBytes ? SIZE_MASK : 0);
     this.named = least >= 0 ? least : this.entries.findIndex((entry) => (entry & CLASS_MASK) !== NO_CLASS);
     return this.named;
   }
@@ -145,14 +153,18 @@ export class AdaptivePolicy implements EvictionPolicy {
   /** The first eviction: how many entries there is room for is known from here on. */
   private measure(): void {
     this.full = true;
-    this.entriesOctave = Math.max(0, octaveOf(this.residents) - this.tickShift);
+    this.fit(this.residents);
     this.curves.fit(this.residents);
+  }
+
+  private fit(entries: number): void {
+    const last = Math.max(0, octaveOf(entries) - this.tickShift);
+    for (let octave = 0; octave < AGE_BITS; octave++) this.gapClasses[octave] = Math.max(0, Math.min(GAP_CLASSES - 1, GAP_CLASSES - 1 + ((octave - last) >> 1)));
   }
 
   /** What was removed meanwhile is passed over, and what was hit again beyond those that wait. */
   private lookAtHits(): void {
-    const { pending, pendingHits, entries, tickShift, entriesOctave } = this;
-    if (pendingHits === 0) return;
+    const { pending, pendingHits, entries, hashes, gapClasses, regret, curves, tickShift } = this;
     const first = this.now;
     const waiting = Math.min(pendingHits, MAX_PENDING_HITS);
     for (let at = 0; at < waiting; at++) {
@@ -160,12 +172,13 @@ export class AdaptivePolicy implements EvictionPolicy {
       const entry = entries[slot];
       const of = entry & CLASS_MASK;
       if (of === NO_CLASS) continue;
-      const hash = this.hashes.of(slot) | 0;
+      const hash = hashes.of(slot) | 0;
       const tick = (((first + at) | 0) >>> tickShift) & MAX_AGE;
-      this.regret.used(hash, false);
       const gap = (tick - (entry >>> USE_SHIFT)) & MAX_AGE;
-      const gapClass = GAP_CLASSES - 1 + ((octaveOf(gap) - entriesOctave) >> 1);
-      this.use(slot, hash, this.classAfter(usesOf(of), Math.max(0, Math.min(GAP_CLASSES - 1, gapClass))), entry & SIZE_MASK, tick);
+      const next = this.classAfter(USES_OF[of], gapClasses[31 - Math.clz32(gap | 1)]);
+      entries[slot] = (tick << USE_SHIFT) | (entry & SIZE_MASK) | next;
+      if (regret.follows(hash)) regret.used(hash, false);
+      curves.used(hash, next, tick);
     }
     this.pendingHits = 0;
     this.now = (first + pendingHits) | 0;
@@ -173,25 +186,16 @@ export class AdaptivePolicy implements EvictionPolicy {
 
   /** Class after one more use. */
   private classAfter(uses: number, gapClass: number): number {
-    const width = USES_IN_CLASS[uses];
-    const next = width === 1 || (width > 0 && this.chance(width) === 0) ? uses + 1 : uses;
-    return 1 + (next - 1) * GAP_CLASSES + gapClass;
+    const lot = (this.nextRandom() >>> 29) | BLANK;
+    return 1 + ((lot & LOTS[uses]) === 0 ? uses : uses - 1) * GAP_CLASSES + gapClass;
   }
 
-  /** From 0 to below `below`: the high bits of Numerical Recipes' generator are random enough for this. */
-  private chance(below: number): number {
-    this.random = (Math.imul(this.random, 1_664_525) + 1_013_904_223) | 0;
-    return (((this.random >>> 0) / 2 ** 32) * below) | 0;
-  }
-
-  private use(slot: number, hash: number, of: number, sizeBits: number, tick: number): void {
-    this.entries[slot] = (tick << USE_SHIFT) | sizeBits | of;
-    this.curves.used(hash, of, tick);
+  /** Numerical Recipes' generator: its high bits are random enough for this. */
+  private nextRandom(): number {
+    return (this.random = (Math.imul(this.random, 1_664_525) + 1_013_904_223) | 0);
   }
 }
 
-/** 0 to 5: how often, of the classes of `USES_IN_CLASS`. */
-const usesOf = (entryClass: number): number => ((entryClass + GAP_CLASSES - 1) / GAP_CLASSES) | 0;
 const octaveOf = (requests: number): number => 31 - Math.clz32(requests | 1);
 /** Quarters of an octave: a size to 10 %, in 7 bits. */
 const logOf = (bytes: number): number => Math.min(SIZES, ageBins.binOf(bytes));

@@ -39,10 +39,14 @@ export class LruRegret {
     return this.shadow.bytes;
   }
 
-  /** A key was asked for, and the cache had it, or missed it and has it now. */
+  /** Whether to tell of this key: of a large cache only some are followed. */
+  follows(hash: number): boolean {
+    return this.shadow.follows(hash);
+  }
+
+  /** A key that is followed was asked for, and the cache had it, or missed it and has it now. */
   used(hash: number, missed: boolean): void {
     const { shadow } = this;
-    if (!shadow.follows(hash)) return;
     const wasFull = shadow.isFull;
     const lruMissed = !shadow.used(hash);
     if (this.isBehind) {
@@ -62,12 +66,12 @@ export class LruRegret {
   }
 
   evicted(hash: number): void {
-    if (this.shadow.follows(hash)) this.shadow.evicted(hash);
+    this.shadow.evicted(hash);
   }
 
   /** The key is gone from every cache: invalidated or expired, not evicted. */
   forget(hash: number): void {
-    if (this.shadow.follows(hash)) this.shadow.forget(hash);
+    this.shadow.forget(hash);
   }
 
   clear(): void {
