@@ -7,7 +7,7 @@
  */
 import { cursor, cut, textBetween } from './cursor.ts';
 import { setOwnField, setOwnFields } from './own-fields.ts';
-import type { Readers, ReadRecord, RecordReader } from './record-reader.ts';
+import { readByYoungCode, YOUNG_CODE_RECORDS, type CodeAge, type Readers, type ReadRecord, type RecordReader } from './record-reader.ts';
 import { arrayOf, plainObjectMaker } from './siteless.ts';
 import { WORK } from './work-budget.ts';
 
@@ -98,13 +98,13 @@ export function recordReadingCode(keys: readonly string[], notes: readonly Field
   // Asked of an object whose kind the compiler knows, that no name is inherited costs nothing until Object.prototype is changed.
   const source = `'use strict';
 ${plainObjectMaker('R', keys)}
-return function(){const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0,${values.join()};
+return function(){if(age.records<${YOUNG_CODE_RECORDS})young(age,${keys.length});const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0,${values.join()};
 ${values.map((v, i) => valueCode(v, notes[i], records)).join('\n')}
 c.at=p;const o=new R;
 if(${inherits})return f(own(o,k,[${values.join()}]));
 ${names.map((name, i) => (isInherited[i] ? `ownOne(o,${name},v${i});` : `o[${name}]=v${i};`)).join('')}
 return f(o)}`;
-  const given = { c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, k: keys, own: setOwnFields, ownOne: setOwnField, ...readers };
+  const given = { age: { records: 0 } satisfies CodeAge, young: readByYoungCode, c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, k: keys, own: setOwnFields, ownOne: setOwnField, ...readers };
   try {
     return new Function(...Object.keys(given), source)(...Object.values(given)) as ReadRecord;
   } catch {

@@ -17,6 +17,10 @@ export interface RecordReader {
   /** Another function once there is code. */
   read: ReadRecord;
 }
+/** How many records a structure's code has read; counted up to `YOUNG_CODE_RECORDS`. */
+export interface CodeAge {
+  records: number;
+}
 /** What the code of a structure calls, beside the cursor. */
 export interface Readers {
   /** These three read what begins with a byte that has been read already. */
@@ -40,21 +44,34 @@ const RECORDS_BEFORE_CODE = 32;
 const MAX_NEW_FIELDS = 512;
 const MAX_CODE_UNITS = 128;
 /**
- * Fields that one value may have read plainly, where code could be made: 0.3 us each once records of very many structures come in turn. A profile has code for most of
- * its records after the first 32 of a kind; one that has not is refused until there is, a few structures with each attempt.
+ * What one value may have read slowly, where code could be made, in fields. Read plainly one takes 0.3 us once records of very many structures come in turn;
+ * by code that has just been made nearly as much, and less and less until the engine has compiled it. A profile has code for most of its records after
+ * the first 32 of a kind. In a process that has read nothing yet, a list of 4,000 records of 12 fields makes 13,000 of this; what asks for more
+ * is refused until less of it is slow, a few structures with each attempt.
  */
-const MAX_PLAIN_FIELDS = 16_384;
+const MAX_SLOW_FIELDS = 16_384;
+/** Values of more than 256 KB may have more. */
+const BYTES_A_SLOW_FIELD = 16;
+/** Of a record itself. */
+const RECORD_FIELDS = 2;
+/** So many records are read by a structure's code at the price of plain ones; until there have been YOUNG_CODE_RECORDS, at a share of it. */
+const NEW_CODE_RECORDS = 64;
+export const YOUNG_CODE_RECORDS = 8_192;
+const YOUNG_SHARE = 0.2;
+/** Fields from this one on count twice, and a third while the code is young: the engine takes its time over long code, and no list of thousands has records of so many. */
+const MANY_FIELDS = 32;
+const YOUNG_SHARE_OF_MANY = 0.35;
 const mayMakeCode = canMakeCode();
 const codeUnits = (fields: number) => 32 + fields;
 let newFields = 0;
 let codeUnitsLeft = 0;
-let plainFieldsLeft = 0;
+let slowFieldsLeft = 0;
 
 /** Before each value. */
 export function beginRecords(): void {
   newFields = MAX_NEW_FIELDS;
   codeUnitsLeft = MAX_CODE_UNITS;
-  plainFieldsLeft = MAX_PLAIN_FIELDS;
+  slowFieldsLeft = Math.max(MAX_SLOW_FIELDS, (cursor.end - cursor.at) / BYTES_A_SLOW_FIELD);
 }
 
 function canMakeCode(): boolean {
@@ -91,7 +108,7 @@ function recordReader(keys: readonly string[], readers: Readers, records: readon
         return compiled();
       }
     }
-    if ((plainFieldsLeft -= keys.length) < 0 && mayMakeCode) throw corrupt('more records of structures without code than any profile has', 'value');
+    spendSlow(RECORD_FIELDS + keys.length + manyOf(keys.length));
     const record = { ...template };
     for (let i = 0; i < keys.length; i++) {
       if (cursor.at >= cursor.end) throw cut();
@@ -102,6 +119,18 @@ function recordReader(keys: readonly string[], readers: Readers, records: readon
   };
   const reader: RecordReader = { work: recordWork(keys.length), read };
   return reader;
+}
+
+function spendSlow(fields: number): void {
+  if ((slowFieldsLeft -= fields) < 0 && mayMakeCode) throw corrupt('more records of structures without code than any profile has', 'value');
+}
+
+const manyOf = (fields: number) => Math.max(0, fields - MANY_FIELDS);
+
+/** Called by the code of a structure before each record, until it is `YOUNG_CODE_RECORDS` old. */
+export function readByYoungCode(age: CodeAge, fields: number): void {
+  if (++age.records <= NEW_CODE_RECORDS) return spendSlow(RECORD_FIELDS + fields + manyOf(fields));
+  spendSlow((RECORD_FIELDS + fields - manyOf(fields)) * YOUNG_SHARE + manyOf(fields) * YOUNG_SHARE_OF_MANY);
 }
 
 function newTemplate(keys: readonly string[]): Record<string, unknown> {

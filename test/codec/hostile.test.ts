@@ -126,14 +126,37 @@ describe('a hostile structure table', () => {
   });
 
   it('a value of very many structures is refused until there is code for them, a few with each attempt', () => {
-    const { table, bytes } = hostileTable(60, 96, 1);
+    const { table, bytes } = hostileTable(60, 12, 1);
     const tables = new StructureTables();
     const { id } = tables.add(table);
     const codec = newCodec('structured', tables);
     const reasons: string[] = [];
-    for (let i = 0; i < 200; i++) reasons.push(/more (new structures|records of structures without code|objects and fields)/.exec(errorOf(() => codec.decode(bytes, 0, bytes.length, id)).message)![1]);
+    for (let i = 0; i < 250; i++) reasons.push(/more (new structures|records of structures without code|objects and fields)/.exec(errorOf(() => codec.decode(bytes, 0, bytes.length, id)).message)![1]);
     // Each in its time, and none comes back.
     expect(reasons.filter((reason, i) => reason !== reasons[i - 1])).toEqual(['new structures', 'records of structures without code', 'objects and fields']);
+  });
+
+  it('code that the engine has not compiled yet is as good as none: a value may use little of it, until it has been used', () => {
+    const { table, bytes } = hostileTable(1, 96, 1);
+    const tables = new StructureTables();
+    const { id } = tables.add(table);
+    const codec = newCodec('structured', tables);
+    const reasons = Array.from({ length: 40 }, () => /more (records of structures without code|objects and fields)/.exec(errorOf(() => codec.decode(bytes, 0, bytes.length, id)).message)![1]);
+    const refused = reasons.indexOf('objects and fields');
+    // Some hundred of its records a value, some thousand in all.
+    expect(refused).toBeGreaterThan(10);
+    expect(reasons.slice(refused)).toEqual(reasons.slice(refused).fill('objects and fields'));
+  });
+
+  it.each([[4_300, 12], [900, 48], [20_000, 2]])('a process that has read nothing yet reads a list of %d records of %d fields', (length, fields) => {
+    const { id, bytes: table } = writeTable([['list'], Array.from({ length: fields }, (_, f) => `f${f}`)]);
+    const tables = new StructureTables();
+    tables.add(table);
+    const record = [0x41, ...Array.from({ length: fields }, (_, f) => [0xcd, 1, f]).flat()];
+    const bytes = Uint8Array.from([0x40, 0xdc, length >> 8, length & 255, ...Array.from({ length }, () => record).flat()]);
+    const { list } = newCodec('structured', tables).decode(bytes, 0, bytes.length, id) as { list: Array<Record<string, number>> };
+    expect(list).toHaveLength(length);
+    expect(list.at(-1)).toEqual(Object.fromEntries(Array.from({ length: fields }, (_, f) => [`f${f}`, 256 + f])));
   });
 
   it('so many new structures are refused, and come in bit by bit', () => {
