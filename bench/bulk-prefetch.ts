@@ -10,7 +10,6 @@ import { max, median, min, pairRatios, ratioText, three } from './support/stats.
 const PROFILES = 10_000;
 const ROUNDS = 11;
 const WARM_UP_ROUNDS = 1;
-const FRESH_ROUNDS = 3;
 const MAX_SECONDS = 30;
 
 async function run({ l2, connect }: ClusterContext): Promise<Findings> {
@@ -43,7 +42,7 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
     must(fleet.wallets.every((wallet) => cache.getEntry(wallet) === undefined), 'L1 is cold');
     return fleet;
   };
-  const costs: Record<'bulkPrefetch' | 'warm' | 'ioredis' | 'fresh', Cost[]> = { bulkPrefetch: [], warm: [], ioredis: [], fresh: [] };
+  const costs: Record<'bulkPrefetch' | 'warm' | 'ioredis', Cost[]> = { bulkPrefetch: [], warm: [], ioredis: [] };
   const variants: [keyof typeof costs, () => Promise<Cost>][] = [
     ['bulkPrefetch', async () => {
       const fleet = coldOf(prefetches++);
@@ -75,13 +74,6 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
     }
   }
   await cache.close();
-  for (let round = 0; round < FRESH_ROUNDS; round++) {
-    const fresh = await open();
-    const cost = await costOf(() => fresh.bulkPrefetch(fleets[0].wallets));
-    await mustHoldAll(cost.result, fleets[0], 'bulkPrefetch of a fresh cache');
-    costs.fresh.push(cost);
-    await fresh.close();
-  }
 
   const part = (all: Cost[], field: keyof Cost) => all.map((cost) => cost[field]);
   const wall = (name: keyof typeof costs) => part(costs[name], 'wallMs');
@@ -90,8 +82,8 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
     const stall = part(costs[name], 'stallMs');
     return [
       what, three(min(wall(name))), three(median(wall(name))), `${three(PROFILES / median(wall(name)))} k/s`,
-      name === 'ioredis' ? '1' : name === 'fresh' ? '' : ratioText(pairRatios(wall('ioredis'), wall(name))),
-      three(median(cpu(name))), name === 'ioredis' ? '1' : name === 'fresh' ? '' : ratioText(pairRatios(cpu('ioredis'), cpu(name))),
+      name === 'ioredis' ? '1' : ratioText(pairRatios(wall('ioredis'), wall(name))),
+      three(median(cpu(name))), name === 'ioredis' ? '1' : ratioText(pairRatios(cpu('ioredis'), cpu(name))),
       `${three(min(stall))} / ${three(median(stall))} / ${three(max(stall))}`,
     ];
   };
@@ -104,7 +96,6 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
           row('bulkPrefetch: all decoded, frozen, in a Map, in order', 'bulkPrefetch'),
           row('warm: into L1, nothing decoded', 'warm'),
           row('ioredis auto-pipelined GET + JSON.parse', 'ioredis'),
-          row('bulkPrefetch, first call of a new cache (cold workers)', 'fresh'),
         ],
         notes: [
           `Main-thread CPU: ${cpuSource}. A stall is the longest gap between two turns of the event loop in a call, waiting for a core included.`,

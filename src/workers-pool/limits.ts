@@ -14,7 +14,7 @@ export interface L2ClientInternals {
 
 export const LIMITS = {
   /**
-   * Threads that share the work: no more than there are cores beside the caller's. Those beyond stand by, and work when these are full, stuck or dead: each
+   * Threads that share the work: no more than there are cores beside the caller's. Those beyond stand by for those that are stuck or dead: each
    * thread compiles for itself what it runs, and two that wait for one core do less than one (worker-threads.md).
    */
   threadsAtWork: Math.max(1, availableParallelism() - 1),

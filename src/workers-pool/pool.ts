@@ -140,7 +140,7 @@ export class WorkerPool {
     }, delayMs).unref();
   }
 
-  /** Least busy of the threads at work, or the first of the others with room; one that is tardy only where no other is left. A pinned task goes to its thread however busy that is. */
+  /** Least busy of the threads at work, or another where these have no room; one that is tardy only where no other is left. A pinned task goes to its thread however busy that is. */
   #choose(task: object, candidates: Iterable<Candidate>): Candidate | null {
     const ticket = (task as Record<symbol, Ticket | undefined>)[Piscina.queueOptionsSymbol];
     if (ticket?.wantsThread === true) {
