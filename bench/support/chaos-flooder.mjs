@@ -1,15 +1,22 @@
-// A process that publishes as much as it can, until it is killed, and says how many, every 100 ms. `mixed`: events of a busy peer, one in ten malformed or
+// A process that publishes as much as it can, or `perSecond`, until it is killed, and says how many, every 100 ms. By hand: a client library would be the bound. `mixed`: events of a busy peer, one in ten malformed or
 // forged. `forged`: whatever is worst for who listens.
-import { Redis } from 'ioredis';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 
-const { host, port, password, channel, wallets, kind } = JSON.parse(process.argv[2]);
+const { host, port, password, channel, wallets, kind, perSecond } = JSON.parse(process.argv[2]);
 const BATCH = 500;
-const redis = new Redis({ host, port, password, protocol: 2, enableReadyCheck: false, disableClientInfo: true });
+const command = (...parts) => `*${parts.length}\r\n${parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('')}`;
+const socket = connect(port, host);
+// What it answers is of no interest, but has to be taken.
+socket.resume();
+if (password !== undefined) socket.write(command('AUTH', password));
 const timestamp = new Date().toISOString();
 let sent = 0;
 
 const version = 4096 * (Date.now() - Date.UTC(2020, 0, 1));
-const event = (fields) => JSON.stringify({ timestamp, ...fields });
+// In the order of a peer.
+const event = ({ wallet, ...fields }) => JSON.stringify({ wallet, timestamp, ...fields });
 
 function mixed(i) {
   if (i % 20 === 0) return '{"wallet":';
@@ -30,9 +37,15 @@ function forged(i) {
 const message = kind === 'mixed' ? mixed : forged;
 
 setInterval(() => process.send(sent), 100);
-for (;;) {
-  const pipeline = redis.pipeline();
-  for (let i = 0; i < BATCH; i++) pipeline.publish(channel, message(sent + i));
-  await pipeline.exec();
-  sent += BATCH;
+for (const startMs = performance.now(); ; ) {
+  const due = perSecond === undefined ? Infinity : Math.floor(((performance.now() - startMs) / 1e3) * perSecond) - sent;
+  if (due < 1) {
+    await sleep(1);
+    continue;
+  }
+  let text = '';
+  const end = sent + Math.min(BATCH, due);
+  for (; sent < end; sent++) text += command('PUBLISH', channel, message(sent));
+  if (socket.write(text)) await turn();
+  else await once(socket, 'drain');
 }
