@@ -119,7 +119,7 @@ const schema = object({
   l2TimeoutMs: positiveMs(600_000).default(250),
   /** Deadline of the first connection at `open`. */
   connectTimeoutMs: positiveMs(600_000).default(5_000),
-  /** Worker threads for L2 I/O, LZ4 and transcoding. */
+  /** Worker threads for L2 I/O, LZ4 and transcoding. As many as there are cores beside the caller's share the work; more stand by for one that dies or is stuck. */
   workers: whole(1, 64).default(2),
   /** Largest profile, encoded and before compression. What fits here but not into L1 is kept in L2 alone. */
   maxProfileBytes: whole(64, 64 * MIB).default(1 * MIB),
