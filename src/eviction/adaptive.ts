@@ -26,14 +26,13 @@ const { AGE_BITS, MAX_AGE } = ageBins;
 const { CLASS_MASK, NEW, NO_CLASS, SIZES, SIZE_MASK, SIZE_SHIFT, USE_SHIFT } = entryWord;
 const MAX_PENDING_HITS = 1_024;
 const GHOSTS_AN_ENTRY = 2.75;
-/** Classes by number of uses: 1; 2; 3; 4 and 5; 6 to 9; 10 and more. Of 1, 1, 1, 2 and 4 uses in a class one leads on: who draws by lot none of these bits. */
-const LOTS = Uint8Array.of(0, 0, 0, 1, 3, 8);
-/** In every lot, so that nothing leads on from the last class. */
-const BLANK = 8;
+/** Classes by number of uses: 1; 2; 3; 4 and 5; 6 to 9; 10 and more. Of 1, 1, 1, 2 and 4 uses in a class one leads on: by so many bits, which are 0 in its lot. */
+const LOT_BITS = Uint8Array.of(0, 0, 0, 1, 2, 0);
+const LAST_USES = LOT_BITS.length - 1;
 /** Classes of gaps between the last two uses, two octaves each; the last begins at as many requests as there are entries. */
 const GAP_CLASSES = 5;
 const CLASSES = 1 + 5 * GAP_CLASSES;
-/** Of each class: 0 to 5, its place in LOTS. */
+/** Of each class: 0 to 5, its place in LOT_BITS. */
 const USES_OF = Uint8Array.from({ length: CLASSES }, (_, of) => Math.ceil(of / GAP_CLASSES));
 /** Who was used often will be used again: what a cold cache goes by, so that a scan in its first requests does not push out what is hot. */
 const TRUST = Array.from({ length: CLASSES }, (_, of) => (of === 0 ? 0.5 : 1.3 + 0.4 * Math.floor((of - 1) / GAP_CLASSES)));
@@ -186,8 +185,9 @@ export class AdaptivePolicy implements EvictionPolicy {
 
   /** Class after one more use. */
   private classAfter(uses: number, gapClass: number): number {
-    const lot = (this.nextRandom() >>> 29) | BLANK;
-    return 1 + ((lot & LOTS[uses]) === 0 ? uses : uses - 1) * GAP_CLASSES + gapClass;
+    const bits = LOT_BITS[uses];
+    const stays = bits === 0 ? uses === LAST_USES : this.nextRandom() >>> (32 - bits) !== 0;
+    return 1 + (stays ? uses - 1 : uses) * GAP_CLASSES + gapClass;
   }
 
   /** Numerical Recipes' generator: its high bits are random enough for this. */
