@@ -67,7 +67,7 @@ describe('architecture', () => {
 
   // What few calls need comes when it is needed: each of these packages is 10 to 60 ms of every process, or of every thread.
   test.each<[entry: string, packages: string[]]>([
-    ['src/index.ts', ['lz4-napi', 'msgpackr', 'msgpackr/pack', 'piscina']],
+    ['src/index.ts', ['lz4-napi', 'msgpackr/pack', 'piscina']],
     ['workers/l2-io.ts', ['lz4-napi']],
     ['workers/profile.ts', ['msgpackr/pack']],
     ['src/cli/main.ts', ['commander']],

@@ -1,18 +1,15 @@
 /**
  * The load of a chaos row: two caches with an L1, workers and connections of their own, as two processes have them. One writes and reads, the
- * other reads; each operation has a begin, an end and a judge. L1 holds a quarter of the wallets, so that L2 is asked all the time.
+ * other reads; each operation has a begin, an end and a judge. L1 holds a quarter of the wallets (chaos-cache.ts), so that L2 is asked all the time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inspect } from 'node:util';
-import { ProfileCache, type ProfileCacheOptions } from 'profilecache';
-import { makeChaosProfile, Oracle, STALE_AFTER_MS, type ChaosProfile, type Reader } from './chaos-oracle.ts';
+import type { ProfileCacheOptions } from 'profilecache';
+import { openChaosCache, type ChaosCache } from './chaos-cache.ts';
+import { makeChaosProfile, Oracle, STALE_AFTER_MS, type Reader } from './chaos-oracle.ts';
 import { seededRandom } from './profiles.ts';
 
-/** With the turn of an event loop on top of it, a read must not take longer than 250 ms. A machine that is busy with other work needs more. */
-export const L2_TIMEOUT_MS = Number(process.env.PROFILECACHE_CHAOS_TIMEOUT_MS ?? 200);
 const SEED_DEADLINE_MS = 30_000;
 const WALLETS = 240;
-const L1_PROFILES = 60;
 const WRITERS = 6;
 const READERS = 6;
 const PAUSE_MS = 6;
@@ -24,30 +21,6 @@ const HUNG_MS = 5_000;
 const REPAIR_DEADLINE_MS = 10_000;
 const SAMPLE_MS = 10;
 const MAX_NOTED = 4;
-
-export type ChaosCache = ProfileCache<ChaosProfile>;
-
-/** Everything that the product said, for the search for secrets; of texts that differ in numbers alone the first. */
-export const said: string[] = [];
-const shapes = new Set<string>();
-const MAX_SAID = 20_000;
-
-function hear(text: string): void {
-  const shape = text.replace(/\d+/g, '#');
-  if (shapes.has(shape) || said.length >= MAX_SAID) return;
-  shapes.add(shape);
-  said.push(text);
-}
-
-export async function openChaosCache(options: ProfileCacheOptions): Promise<ChaosCache> {
-  const cache = await ProfileCache.open<ChaosProfile>({
-    l1: { maxProfiles: L1_PROFILES, nearProfiles: L1_PROFILES }, l2TimeoutMs: L2_TIMEOUT_MS, connectTimeoutMs: 15_000, ...options,
-  });
-  for (const event of ['error', 'alert'] as const) cache.on(event, (error) => hear(`${event} ${inspect(error, { depth: 10, showHidden: true })}`));
-  cache.on('l2Down', (cause) => hear(`l2Down ${inspect(cause, { depth: 10, showHidden: true })}`));
-  cache.on('channelGap', (reason) => hear(`channelGap ${reason}`));
-  return cache;
-}
 
 interface UnderWay {
   what: string;

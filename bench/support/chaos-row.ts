@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProfileCacheOptions } from 'profilecache';
 import type { ChaosCluster } from './chaos-cluster.ts';
 import { CHAOS_PASSWORD } from './chaos-cluster.ts';
-import { ChaosLoad, L2_TIMEOUT_MS } from './chaos-load.ts';
+import { ChaosLoad } from './chaos-load.ts';
+import { L2_TIMEOUT_MS } from './chaos-cache.ts';
 import type { Oracle } from './chaos-oracle.ts';
 import type { ChaosProxies } from './chaos-proxy.ts';
 

@@ -1,5 +1,5 @@
 /** Rows in which events get lost, and rows in which our own process stands still. */
-import { openChaosCache } from './chaos-load.ts';
+import { openChaosCache } from './chaos-cache.ts';
 import { startChild, type ChildLook } from './chaos-child.ts';
 import { makeChaosProfile, Oracle } from './chaos-oracle.ts';
 import { atMost, check, optionsOf, underLoad, type Row, type RowContext, type RowOutcome } from './chaos-row.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from './chaos-child.ts';
-import { openChaosCache } from './chaos-load.ts';
+import { openChaosCache } from './chaos-cache.ts';
 import { isWhole, makeChaosProfile, STALE_AFTER_MS } from './chaos-oracle.ts';
 import { check, optionsOf, type Row, type RowContext, type RowOutcome } from './chaos-row.ts';
 

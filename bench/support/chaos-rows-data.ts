@@ -1,7 +1,7 @@
 /** Rows in which the nodes are well and what they hold, or let us do, is not. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CHAOS_PASSWORD } from './chaos-cluster.ts';
-import { openChaosCache } from './chaos-load.ts';
+import { openChaosCache } from './chaos-cache.ts';
 import { isWhole, makeChaosProfile, STALE_AFTER_MS, type ChaosProfile } from './chaos-oracle.ts';
 import { atMost, check, optionsOf, underLoad, type Row, type RowContext, type RowOutcome } from './chaos-row.ts';
 import { chaosMutation } from './chaos-mutations.ts';

@@ -1,6 +1,6 @@
 /** Rows in which the nodes live and the network between does not. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { L2_TIMEOUT_MS, openChaosCache, type ChaosCache } from './chaos-load.ts';
+import { L2_TIMEOUT_MS, openChaosCache, type ChaosCache } from './chaos-cache.ts';
 import { makeChaosProfile } from './chaos-oracle.ts';
 import type { Act, Row } from './chaos-row.ts';
 import { atMost, check, DEADLINE_SLACK_MS, optionsOf, underLoad } from './chaos-row.ts';

@@ -1,7 +1,7 @@
 /** Rows in which nodes die, hang, change roles or move slots. */
 import { BareClient } from './chaos-bare.ts';
 import { NODE_TIMEOUT_MS, type ChaosCluster } from './chaos-cluster.ts';
-import { L2_TIMEOUT_MS, openChaosCache, type ChaosCache } from './chaos-load.ts';
+import { L2_TIMEOUT_MS, openChaosCache, type ChaosCache } from './chaos-cache.ts';
 import { makeChaosProfile, Oracle, STALE_AFTER_MS } from './chaos-oracle.ts';
 import type { Row, RowContext, RowOutcome } from './chaos-row.ts';
 import { collectGarbage } from './bench.ts';

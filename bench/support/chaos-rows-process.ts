@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { built } from './built.ts';
 import { startChild } from './chaos-child.ts';
-import { openChaosCache } from './chaos-load.ts';
+import { openChaosCache } from './chaos-cache.ts';
 import { isWhole, makeChaosProfile } from './chaos-oracle.ts';
 import { atMost, check, underLoad, type Row, type RowOutcome } from './chaos-row.ts';
 import { seededRandom } from './profiles.ts';

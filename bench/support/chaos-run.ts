@@ -1,7 +1,7 @@
 /** Runs rows one after the other: one cluster for those on the cluster, one behind proxies, and a search of all that was said for secrets. */
 import { loadavg } from 'node:os';
 import { CHAOS_PASSWORD, ChaosCluster } from './chaos-cluster.ts';
-import { said } from './chaos-load.ts';
+import { said } from './chaos-cache.ts';
 import { PROFILE_MARK } from './chaos-oracle.ts';
 import { ChaosProxies } from './chaos-proxy.ts';
 import type { Row, RowContext, RowOutcome } from './chaos-row.ts';

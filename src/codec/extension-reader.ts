@@ -1,4 +1,4 @@
-/** Values that hold no other values: bytes, Dates, big integers. */
+/** What holds no other values: bytes, Dates, big integers, and the number of a record that is going to be defined. */
 import { corrupt } from './corrupt.ts';
 import { cursor, skip, spend } from './cursor.ts';
 import { frozenDate } from './frozen-types.ts';
@@ -71,4 +71,11 @@ export function readBigInt(from: number, length: number): bigint {
   spend(bigintWork(length));
   const hex = Buffer.prototype.hexSlice.call(cursor.bytes, from, from + length);
   return BigInt.asIntN(length * 8, BigInt(`0x${hex}`));
+}
+
+/** As msgpackr writes it, in a byte or two. */
+export function readRecordNumber(from: number, length: number): number {
+  const low = cursor.bytes[from];
+  if (length === 0 || low < 0x40 || low > 0x7f || (length === 2 && low < 0x60)) throw corrupt('a record definition without a number', 'value');
+  return length === 1 ? low - 0x40 : 32 + (low & 0x1f) + (cursor.bytes[from + 1] << 5);
 }

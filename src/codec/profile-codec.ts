@@ -6,7 +6,7 @@
  * left out; getters are read twice and must not change their mind; class instances and objects without a prototype come back as plain objects, arrays of a subclass as arrays. A string
  * with a lone surrogate is refused. Buffer comes back as Buffer, Uint8Array as Uint8Array (portable: always Uint8Array).
  */
-import { Packr, RESERVE_START_SPACE } from 'msgpackr';
+import { Packr, RESERVE_START_SPACE } from 'msgpackr/pack';
 import { ProfileCacheError } from '../errors.ts';
 import { corrupt } from './corrupt.ts';
 import { PlainWriter } from './plain-writer.ts';
@@ -14,7 +14,8 @@ import { ProfileWalk, tooLarge } from './profile-walk.ts';
 import { ShapeIndex } from './shape-index.ts';
 import { SCHEMA_INLINE, SCHEMA_PORTABLE, type StructureTable, type StructureTables } from './structure-tables.ts';
 import { readerOf } from './shared-readers.ts';
-import { PREFIX, PREFIX_BYTES, PREFIX_MAPS, PREFIX_UNICODE, ValueReader } from './value-reader.ts';
+import { PREFIX, PREFIX_BYTES, PREFIX_MAPS, PREFIX_UNICODE } from './value-prefix.ts';
+import { ValueReader } from './value-reader.ts';
 import { workAllowed } from './work-budget.ts';
 
 /** Record numbers for shapes defined inside one value; they are used round robin. */

@@ -7,11 +7,11 @@
  * test/codec/value-reader.test.ts holds the two readers against each other.
  *
  * This file knows which byte begins what, and the values that hold values; record-reader.ts the records of the table,
- * name-reader.ts field names, extension-reader.ts the rest, cursor.ts where the decode stands.
+ * name-reader.ts field names, extension-reader.ts the rest, value-prefix.ts what may stand before it all, cursor.ts where the decode stands.
  */
 import { corrupt } from './corrupt.ts';
 import { cursor, cut, openCursor, skip, spend, textBetween, u16, u32, u8 } from './cursor.ts';
-import { EXTENSION, readBigInt, readBinary, readTimestamp, readTimestamp32, readTimestamp64, readTypedArray } from './extension-reader.ts';
+import { EXTENSION, readBigInt, readBinary, readRecordNumber, readTimestamp, readTimestamp32, readTimestamp64, readTypedArray } from './extension-reader.ts';
 import { addTo, openMap, openSet, putInto } from './frozen-types.ts';
 import { keyWork } from './key-work.ts';
 import { forgetNames, readName, trimNames } from './name-reader.ts';
@@ -19,21 +19,11 @@ import { inheritedHasChanged, mustDefine, setOwnField } from './own-fields.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
 import { beginRecords, recordReaders, type Readers, type RecordReader } from './record-reader.ts';
 import { arrayOf, arrayToFill } from './siteless.ts';
+import { keepNumbersSparse } from './sparse-numbers.ts';
+import { PREFIX, readPrefix } from './value-prefix.ts';
 import { WORK, arrayWork, isNumbered } from './work-budget.ts';
 
-/**
- * A structured value may begin with 0xc1, which begins no msgpack value, and a byte of flags. Without it, maps are objects and
- * every string is ASCII, so that strings are cut out of the text without a look at their bytes.
- */
-export const PREFIX = 0xc1;
-export const PREFIX_BYTES = 2;
-/** Maps are JavaScript Maps, and objects whose shape is not in the table are inline records. */
-export const PREFIX_MAPS = 1;
-/** Some string is not ASCII. */
-export const PREFIX_UNICODE = 2;
-
 const freeze = Object.freeze;
-const FAR_NUMBER = '4294967294';
 /** A larger value is not kept alive for the sake of its hidden classes. */
 const MAX_SPECIMEN_BYTES = 16 * 1024;
 /** Of the decode under way: the table's records, and the shapes that the value itself defines (undefined: it may not). */
@@ -67,7 +57,7 @@ export class ValueReader {
     trimNames();
     beginRecords();
     try {
-      if (!this.#portable && cursor.bytes[start] === PREFIX) readPrefix();
+      if (!this.#portable && cursor.bytes[start] === PREFIX && readPrefix()) inlineShapes = new Map();
       const first = cursor.bytes[cursor.at];
       const value = readNext();
       if (cursor.at !== stop) throw corrupt('bytes after the end of the value', 'value');
@@ -85,14 +75,6 @@ export class ValueReader {
 
 /** Asking for a prototype is a call into the engine: not done for records. */
 const isPlainObject = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-
-function readPrefix(): void {
-  skip(1);
-  const flags = u8();
-  if (flags === 0 || flags > (PREFIX_MAPS | PREFIX_UNICODE)) throw corrupt('unknown flags before the value', 'value');
-  cursor.ascii = (flags & PREFIX_UNICODE) === 0;
-  if ((flags & PREFIX_MAPS) !== 0) inlineShapes = new Map();
-}
 
 function readNext(): unknown {
   if (cursor.at >= cursor.end) throw cut();
@@ -233,7 +215,7 @@ function readObject(length: number): object {
   for (let i = 0; i < length; i++) {
     const name = readName(i);
     const { inheritedName } = cursor;
-    if (!numbered && isNumbered(name)) numbered = keepSparse(object);
+    if (!numbered && isNumbered(name)) numbered = keepNumbersSparse(object);
     if (inheritedName) setOwnField(object, name, readNext());
     else object[name] = readNext();
   }
@@ -244,17 +226,6 @@ function readObject(length: number): object {
 function lookAtInherited(): void {
   if (!inheritedKnown && inheritedHasChanged()) forgetNames();
   inheritedKnown = true;
-}
-
-/**
- * One far number, and the engine keeps this object's numbered fields in a table. Otherwise it may hold room for all numbers up to the
- * first: 4 KB for the six bytes of `{"322": 0}`.
- */
-function keepSparse(object: Record<string, unknown>): true {
-  spend(WORK.numberedField);
-  setOwnField(object, FAR_NUMBER, 0);
-  delete object[FAR_NUMBER];
-  return true;
 }
 
 function readRecord(token: number): object {
@@ -280,7 +251,7 @@ function readInline(names: readonly string[]): object {
   const object: Record<string, unknown> = {};
   let numbered = false;
   for (const name of names) {
-    if (!numbered && isNumbered(name)) numbered = keepSparse(object);
+    if (!numbered && isNumbered(name)) numbered = keepNumbersSparse(object);
     if (mustDefine(name)) setOwnField(object, name, readNext());
     else object[name] = readNext();
   }
@@ -312,15 +283,9 @@ function readExtension(length: number): unknown {
     if (type === EXTENSION.set && length === 1) return readSet();
     if (type === EXTENSION.bigint) return readBigInt(from, length);
     if (type === EXTENSION.typedArray) return readTypedArray(from, length);
-    if (type === EXTENSION.record && length <= 2) return defineInline(recordNumber(from, length));
+    if (type === EXTENSION.record && length <= 2) return defineInline(readRecordNumber(from, length));
   }
   throw corrupt(`extension ${type} is of no profile`, 'value');
-}
-
-function recordNumber(from: number, length: number): number {
-  const low = cursor.bytes[from];
-  if (length === 0 || low < 0x40 || low > 0x7f || (length === 2 && low < 0x60)) throw corrupt('a record definition without a number', 'value');
-  return length === 1 ? low - 0x40 : 32 + (low & 0x1f) + (cursor.bytes[from + 1] << 5);
 }
 
 function readSet(): ReadonlySet<unknown> {

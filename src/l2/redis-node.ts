@@ -21,6 +21,7 @@ import { encodeCommand } from './resp-command.ts';
 import type { Arg } from './resp-command.ts';
 import { RespReader } from './resp-reader.ts';
 import type { Sink, ValuesSink } from './resp-reader.ts';
+import { ServerClock } from './server-clock.ts';
 
 const RECONNECT_MIN_MS = 30;
 const RECONNECT_MAX_MS = 1_000;
@@ -70,10 +71,8 @@ export class RedisNode extends EventEmitter<NodeEvents> {
   #stream: Duplex | undefined;
   #reader: RespReader | undefined;
   readonly #maxValueBytes: number;
-  /** Server clock minus our monotonic clock, and how far off that may be (half a round trip). */
-  #offsetMs = 0;
-  #uncertaintyMs = Infinity;
-  #clockAtMs = -Infinity;
+  /** What the node's own clock shows; each sample is a round trip. */
+  readonly clock = new ServerClock(() => new Promise((resolve, reject) => this.#write(encodeCommand('TIME', []), { reply: (reply) => resolve(asText(reply)), error: reject })));
   /** Since when nothing has come back, while commands are on the wire. */
   #quietSinceMs = 0;
   #streamSinceMs = systemClock.monotonicMs();
@@ -158,19 +157,6 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     });
   }
 
-  /** Clock of the node in epoch milliseconds; NaN before the first sample. */
-  serverNowMs(): number {
-    return this.#uncertaintyMs === Infinity ? Number.NaN : systemClock.monotonicMs() + this.#offsetMs;
-  }
-
-  get clockOffsetMs(): number | undefined {
-    return this.#uncertaintyMs === Infinity ? undefined : this.#offsetMs;
-  }
-
-  get clockUncertaintyMs(): number {
-    return this.#uncertaintyMs;
-  }
-
   /** Its handshake is answered, and ioredis sends nothing by itself any more. */
   #takeOver(): void {
     const stream = this.#redis.stream as Duplex;
@@ -244,7 +230,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
   async #becomeUsable(): Promise<void> {
     const epoch = this.#epoch;
     try {
-      await this.syncClock();
+      await this.clock.sample();
     } catch (error) {
       this.lastError = new Error(safeText(error));
       // NOPERM for TIME or a lost connection: the next round tries again.
@@ -259,16 +245,6 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     this.emit('settled');
   }
 
-  async syncClock(): Promise<void> {
-    const sentMs = systemClock.monotonicMs();
-    this.#clockAtMs = sentMs;
-    const reply = await new Promise<unknown>((resolve, reject) => this.#write(encodeCommand('TIME', []), { reply: resolve, error: reject }));
-    const [seconds, micros] = asText(reply) as [string, string];
-    const receivedMs = systemClock.monotonicMs();
-    this.#uncertaintyMs = (receivedMs - sentMs) / 2;
-    this.#offsetMs = Number(seconds) * 1e3 + Number(micros) / 1e3 - (sentMs + receivedMs) / 2;
-  }
-
   /** Called every so often by the topology: leaves a connection that has stopped answering, and asks idle ones for the time. */
   check(): void {
     if (this.#closed) return;
@@ -276,7 +252,7 @@ export class RedisNode extends EventEmitter<NodeEvents> {
     const nowMs = systemClock.monotonicMs();
     if (this.#usable) {
       if (this.#reader && this.#reader.pending > 0 && nowMs - this.#quietSinceMs > this.#hungMs) this.reset(`no answer for ${Math.round(nowMs - this.#quietSinceMs)} ms`);
-      else if (nowMs - this.#clockAtMs > CLOCK_REFRESH_MS) this.syncClock().catch(() => undefined); // The lost connection reports itself.
+      else if (nowMs - this.clock.sampledAtMs > CLOCK_REFRESH_MS) this.clock.sample().catch(() => undefined); // The lost connection reports itself.
     } else if (this.#redis.status !== 'reconnecting' && nowMs - this.#streamSinceMs > HANDSHAKE_MS) {
       this.#streamSinceMs = nowMs;
       this.reset('the connection was accepted and then not answered');

@@ -88,7 +88,7 @@ export class RedisStore implements L2Store {
 
   /** The median of the clocks of all nodes: one that is wrong does not carry it along. */
   nowMs(): number {
-    const offsets = this.#topology.nodes().flatMap((node) => node.clockOffsetMs ?? []).sort((a, b) => a - b);
+    const offsets = this.#topology.nodes().flatMap((node) => node.clock.offsetMs ?? []).sort((a, b) => a - b);
     if (offsets.length === 0) return systemClock.wallMs();
     return systemClock.monotonicMs() + offsets[offsets.length >> 1];
   }
@@ -144,12 +144,12 @@ export class RedisStore implements L2Store {
       idempotent: false,
       pick: (slot) => this.#topology.ownersOf(slot)?.master.forWrites,
       how: { command: (indices, node, remainingMs, wholeScript) => {
-        const leftMs = remainingMs - DEADLINE_MARGIN_MS - Math.min(node.clockUncertaintyMs, remainingMs / 4);
+        const leftMs = remainingMs - DEADLINE_MARGIN_MS - Math.min(node.clock.uncertaintyMs, remainingMs / 4);
         if (!(leftMs > 0)) return undefined;
         const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length];
         for (const i of indices) args.push(keys[i]);
         const floorKey = this.#layout.floorKeyOf(this.#topology.standalone ? 0 : slots[indices[0]]);
-        args.push((node.serverNowMs() + leftMs).toFixed(3), this.#context.channelName, floorKey);
+        args.push((node.clock.nowMs() + leftMs).toFixed(3), this.#context.channelName, floorKey);
         for (const i of indices) {
           const { envelope, ttlMs, event } = items[i];
           args.push(envelope, Math.max(1, Math.ceil(ttlMs)), event);
@@ -172,7 +172,7 @@ export class RedisStore implements L2Store {
     if (!Array.isArray(reply)) {
       // 'L': past its deadline by the clock of the node. Either it is late, or that clock was set: ask for it again.
       this.counters.refusedLate += indices.length;
-      node.syncClock().catch(() => undefined); // The lost connection reports itself.
+      node.clock.sample().catch(() => undefined); // The lost connection reports itself.
       return { again: [...indices], pause: true };
     }
     const again: number[] = [];

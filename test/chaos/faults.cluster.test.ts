@@ -9,11 +9,11 @@ process.env.PROFILECACHE_CHAOS_TIMEOUT_MS = '2000';
 // More than the time after which a thread counts as having stood still.
 process.env.PROFILECACHE_STILL_MS = '2000';
 const { ChaosCluster: Cluster } = await import('../../bench/support/chaos-cluster.ts');
-const { openChaosCache } = await import('../../bench/support/chaos-load.ts');
+const { openChaosCache } = await import('../../bench/support/chaos-cache.ts');
 const { makeChaosProfile, PROFILE_MARK } = await import('../../bench/support/chaos-oracle.ts');
 const { optionsOf } = await import('../../bench/support/chaos-row.ts');
 const { chaosRows } = await import('../../bench/support/chaos-rows.ts');
-const { said } = await import('../../bench/support/chaos-load.ts');
+const { said } = await import('../../bench/support/chaos-cache.ts');
 const { CHAOS_PASSWORD } = await import('../../bench/support/chaos-cluster.ts');
 
 const seed = Number(process.env.PROFILECACHE_SEED ?? Date.now() % 100_000);
