@@ -25,6 +25,8 @@ const NEAR_HITS = COUNTER.nearHits;
 const MAX_WAIT_MS = 4;
 const PAUSE_MS = 0.2;
 const MAX_PAUSES = MAX_WAIT_MS / PAUSE_MS;
+/** An owner that had died before is known by then. */
+const ASK_AFTER_PAUSES = 1;
 /** After the whole process stood still, the owner is given so long to hide what may be stale. It needs one turn of its event loop. */
 const MAX_WAKE_MS = 50;
 
@@ -251,7 +253,8 @@ export class ThreadCache {
 
   /**
    * The owner holds a slot for well under a microsecond, unless the system takes its core away just then. Rather than call a resident
-   * profile a miss, this thread sleeps a little. An owner that died there costs the first thread that finds out MAX_WAIT_MS, and nobody after it.
+   * profile a miss, this thread sleeps a little. An owner that died there costs the first thread that finds out two pauses, MAX_WAIT_MS if it was only dying
+   * when asked about, and nobody after it.
    */
   private waitOut(key: WalletKey, nowMs: number): ReadResult {
     const { reader } = this;
@@ -260,9 +263,16 @@ export class ThreadCache {
       pause(PAUSE_MS);
       const result = reader.read(key, nowMs);
       if (result !== 'contended') return result;
+      if (pauses === ASK_AFTER_PAUSES && this.ownerIsGone()) return 'contended';
     }
-    if (!reader.closed && ownerLife(this.region) === 'dead') declareOwnerGone(this.region);
+    this.ownerIsGone();
     return 'contended';
+  }
+
+  /** Not asked often: it wakes the owner. */
+  private ownerIsGone(): boolean {
+    if (!this.reader.closed && ownerLife(this.region) === 'dead') declareOwnerGone(this.region);
+    return this.reader.closed;
   }
 
   private readsStale(wallet: string, graceMs: number, nowMs: number): boolean {
