@@ -1,8 +1,9 @@
 /**
  * Every option: name, unit, default, bounds. The only home of defaults; `parseOptions` is the only way in.
  */
+import * as v from 'valibot';
+import { amount, checked, list, text, whole } from './checked.ts';
 import { ProfileCacheError } from './errors.ts';
-import { anyOf, byKind, checked, flag, list, number, object, oneOf, partial, passing, text, whole, type InputOf, type OutputOf } from './schema.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -11,77 +12,76 @@ const GIB = 1024 * MIB;
 const positiveMs = (max: number) => whole(1, max);
 const DAY_SECONDS = 86_400;
 
-const l1Schema = object({
+const l1Schema = v.strictObject({
   /** Most profiles resident at once. */
-  maxProfiles: whole(1, 16_000_000).default(5_000),
+  maxProfiles: v.optional(whole(1, 16_000_000), 5_000),
   /** Bytes of the arena: record headers, keys and payloads together never exceed it. */
-  maxBytes: whole(16 * KIB, 16 * GIB).default(64 * MIB),
+  maxBytes: v.optional(whole(16 * KIB, 16 * GIB), 64 * MIB),
   /** Which entry goes when L1 is full: `adaptive` learns it from the requests, `lru` is exact for the thread that owns the cache. */
-  eviction: oneOf('lru', 's3-fifo', 'w-tinylfu', 'adaptive').default('adaptive'),
+  eviction: v.optional(v.picklist(['lru', 's3-fifo', 'w-tinylfu', 'adaptive']), 'adaptive'),
   /**
    * Decoded profiles that each thread keeps at hand: a hit on one costs 0.1 us, on any other it is decoded, 4 to 6 us. The default covers
    * the default L1; 5,000 profiles of 2 KB are about 20 MB of each thread's heap. 0 turns the near cache off.
    */
-  nearProfiles: whole(0, 16_000_000).default(5_000),
+  nearProfiles: v.optional(whole(0, 16_000_000), 5_000),
 });
 
-const tlsSchema = anyOf(
-  flag(),
-  object({
-    /** PEM texts. */
-    ca: text().optional(),
-    cert: text().optional(),
-    key: text().optional(),
-    servername: text().optional(),
-    rejectUnauthorized: flag().optional(),
-  }),
-);
+const tlsObject = v.strictObject({
+  /** PEM texts. */
+  ca: v.optional(v.string()),
+  cert: v.optional(v.string()),
+  key: v.optional(v.string()),
+  servername: v.optional(v.string()),
+  rejectUnauthorized: v.optional(v.boolean()),
+});
+/** Not a union, which would not say which name of the object is wrong. */
+const tlsSchema = v.lazy((given) => (typeof given === 'object' ? tlsObject : v.boolean()));
 
-const redisSchema = object({
-  kind: oneOf('redis'),
+const redisSchema = v.strictObject({
+  kind: v.literal('redis'),
   /** Nodes to start from; the others of a cluster are found. */
-  nodes: list(object({ host: text({ min: 1 }), port: whole(1, 65_535).default(6379) }), 1),
+  nodes: v.pipe(list(v.strictObject({ host: text(), port: v.optional(whole(1, 65_535), 6379) })), v.nonEmpty('is empty')),
   /** `auto` asks the first node that answers whether it is part of a cluster. */
-  mode: oneOf('auto', 'cluster', 'standalone').default('auto'),
-  username: text().optional(),
-  password: text().optional(),
+  mode: v.optional(v.picklist(['auto', 'cluster', 'standalone']), 'auto'),
+  username: v.optional(v.string()),
+  password: v.optional(v.string()),
   /** `true`: TLS with the system's authorities, certificate verified. */
-  tls: tlsSchema.default(false),
+  tls: v.optional(tlsSchema, false),
   /** Where reads go. Replica reads may be late by the replication lag; the version floor keeps them from going back in time. */
-  readMode: oneOf('master', 'replica-preferred', 'replica').default('master'),
+  readMode: v.optional(v.picklist(['master', 'replica-preferred', 'replica']), 'master'),
   /** Start of every key of this cache. No braces: they would be taken for a hash tag. */
-  keyPrefix: text({ max: 128, matches: { pattern: /^[^{}]*$/, text: 'may hold no { or }' } }).default('profile:'),
+  keyPrefix: v.optional(v.pipe(v.string(), v.maxCodePoints(128, 'has more than 128 characters'), v.regex(/^[^{}]*$/, 'may hold no { or }')), 'profile:'),
   /**
    * Hash-tag buckets: wallets that share one travel in one MGET. 0 gives plain `<prefix><wallet>` keys.
    * At least ten buckets a master; more spread hot wallets better, fewer make larger batches.
    */
-  buckets: whole(0, 16_384).default(256),
+  buckets: v.optional(whole(0, 16_384), 256),
 });
 
-const embeddedSchema = object({
-  kind: oneOf('embedded'),
+const embeddedSchema = v.strictObject({
+  kind: v.literal('embedded'),
   /** Folder of the store; made if absent. Several processes of one machine may share it. */
-  path: text({ min: 1 }).default('.profilecache'),
+  path: v.optional(text(), '.profilecache'),
   /** Bytes of disk that the store may take; the profiles nearest to their expiry go first. */
-  maxBytes: whole(1 * MIB, 1024 * GIB).default(1 * GIB),
+  maxBytes: v.optional(whole(1 * MIB, 1024 * GIB), 1 * GIB),
   /** Refuses to write when the disk has less free than this, so that the rest of the machine lives. */
-  minFreeBytes: whole(0, 1024 * GIB).default(32 * MIB),
+  minFreeBytes: v.optional(whole(0, 1024 * GIB), 32 * MIB),
   /** How often expired rows are swept. */
-  sweepIntervalMs: positiveMs(3_600_000).default(1_000),
+  sweepIntervalMs: v.optional(positiveMs(3_600_000), 1_000),
   /** How often the folder is looked at for updates by other processes. */
-  pollIntervalMs: positiveMs(60_000).default(50),
+  pollIntervalMs: v.optional(positiveMs(60_000), 50),
 });
 
-const noneSchema = object({ kind: oneOf('none') });
+const noneSchema = v.strictObject({ kind: v.literal('none') });
 
-const l2Schema = byKind({ redis: redisSchema, embedded: embeddedSchema, none: noneSchema });
+const l2Schema = v.variant('kind', [redisSchema, embeddedSchema, noneSchema]);
 
 /** What a call of getOrLoad may set for itself; the names and bounds of `load` and of the call are the same. */
 const loadFields = {
   /** How long beyond its life a profile is kept, in both tiers, for getOrLoad to fall back on when its load fails or is slow. */
-  graceSeconds: number({ min: 0, max: 366 * DAY_SECONDS }),
+  graceSeconds: amount(0, 366 * DAY_SECONDS),
   /** A profile that expired less than this ago is served at once and refreshed in the background. At most `graceSeconds`. */
-  staleWhileRevalidateSeconds: number({ min: 0, max: 366 * DAY_SECONDS }),
+  staleWhileRevalidateSeconds: amount(0, 366 * DAY_SECONDS),
   /** After a failed load, the profile in its grace is served this long before the loader is called again, in each process. */
   graceBackoffMs: whole(0, 86_400_000),
   /** A load that takes longer is not waited for where a profile in its grace can be served; it goes on in the background. */
@@ -89,71 +89,76 @@ const loadFields = {
   /** Nobody waits longer for a load (ERR_LOAD_TIMEOUT); it goes on, and may still fill the cache. */
   hardTimeoutMs: positiveMs(86_400_000),
   /** Share of its life after which a profile that getOrLoad hits in L1 is refreshed in the background. */
-  eagerRefreshThreshold: number({ above: 0, below: 1 }),
+  eagerRefreshThreshold: v.pipe(v.number(), v.gtValue(0), v.ltValue(1)),
   /** How long a process remembers that a loader had no profile (`undefined`, `null`, ERR_NOT_FOUND). 0: not at all. */
-  negativeTtlSeconds: number({ min: 0, max: 366 * DAY_SECONDS }),
+  negativeTtlSeconds: amount(0, 366 * DAY_SECONDS),
 };
 
-const loadSchema = object({
-  graceSeconds: loadFields.graceSeconds.default(0),
-  staleWhileRevalidateSeconds: loadFields.staleWhileRevalidateSeconds.default(0),
-  graceBackoffMs: loadFields.graceBackoffMs.default(5_000),
-  softTimeoutMs: loadFields.softTimeoutMs.optional(),
-  hardTimeoutMs: loadFields.hardTimeoutMs.optional(),
-  eagerRefreshThreshold: loadFields.eagerRefreshThreshold.optional(),
-  negativeTtlSeconds: loadFields.negativeTtlSeconds.default(0),
+const loadObject = v.strictObject({
+  graceSeconds: v.optional(loadFields.graceSeconds, 0),
+  staleWhileRevalidateSeconds: v.optional(loadFields.staleWhileRevalidateSeconds, 0),
+  graceBackoffMs: v.optional(loadFields.graceBackoffMs, 5_000),
+  softTimeoutMs: v.optional(loadFields.softTimeoutMs),
+  hardTimeoutMs: v.optional(loadFields.hardTimeoutMs),
+  eagerRefreshThreshold: v.optional(loadFields.eagerRefreshThreshold),
+  negativeTtlSeconds: v.optional(loadFields.negativeTtlSeconds, 0),
   /** Wallets without a profile, and failed loads, that a process remembers; past it the oldest are forgotten. */
-  maxNegatives: whole(1, 10_000_000).default(10_000),
-}).refine((load) => load.staleWhileRevalidateSeconds <= load.graceSeconds, 'is at most graceSeconds', ['staleWhileRevalidateSeconds']);
+  maxNegatives: v.optional(whole(1, 10_000_000), 10_000),
+});
+const loadSchema: v.GenericSchema<v.InferInput<typeof loadObject>, v.InferOutput<typeof loadObject>> = v.pipe(
+  loadObject,
+  v.forward(v.check((load) => load.staleWhileRevalidateSeconds <= load.graceSeconds, 'is at most graceSeconds'), ['staleWhileRevalidateSeconds']),
+);
 
-const loadCallSchema = object(partial(loadFields), 'dropped');
+const loadCallObject = v.object(loadFields);
+const loadCallSchema: v.GenericSchema<Partial<v.InferInput<typeof loadCallObject>>> = v.partial(loadCallObject);
 
-const schema = object({
-  l1: l1Schema.default({}),
-  l2: anyOf(text(), object({ kind: text() }, 'kept')).default({ kind: 'embedded' }),
+const schema = v.strictObject({
+  l1: v.optional(l1Schema, {}),
+  l2: v.optional(v.union([v.string(), v.looseObject({ kind: v.string() })], 'is neither a URL nor an object with a kind'), { kind: 'embedded' }),
   /** Life of a profile, in L2 and in L1, in seconds. */
-  l2TtlSeconds: number({ min: 0.001, max: 366 * DAY_SECONDS }).default(300),
+  l2TtlSeconds: v.optional(amount(0.001, 366 * DAY_SECONDS), 300),
   /** Up to this share of the life is taken off at random, so that what was written together does not expire together. */
-  l2TtlJitter: number({ min: 0, max: 0.9 }).default(0),
+  l2TtlJitter: v.optional(amount(0, 0.9), 0),
   /** No L2 operation, bulk parts included, is waited for longer. */
-  l2TimeoutMs: positiveMs(600_000).default(250),
+  l2TimeoutMs: v.optional(positiveMs(600_000), 250),
   /** Deadline of the first connection at `open`. */
-  connectTimeoutMs: positiveMs(600_000).default(5_000),
+  connectTimeoutMs: v.optional(positiveMs(600_000), 5_000),
   /** Worker threads for L2 I/O, LZ4 and transcoding. As many as there are cores beside the caller's share the work; more stand by for one that dies or is stuck. */
-  workers: whole(1, 64).default(2),
+  workers: v.optional(whole(1, 64), 2),
   /** Largest profile, encoded and before compression. What fits here but not into L1 is kept in L2 alone. */
-  maxProfileBytes: whole(64, 64 * MIB).default(1 * MIB),
+  maxProfileBytes: v.optional(whole(64, 64 * MIB), 1 * MIB),
   /** Wallets that do not match are refused. `base58` is a Solana address: 32 to 44 base58 characters. */
-  walletPattern: anyOf(oneOf('base58'), passing<RegExp>((value) => value instanceof RegExp, 'Invalid input: expected RegExp')).optional(),
-  codec: object({
+  walletPattern: v.optional(v.union([v.literal('base58'), v.instance(RegExp)])),
+  codec: v.optional(v.strictObject({
     /** `structured`: msgpack with a shared structure table. `portable`: plain msgpack maps that any language reads. */
-    format: oneOf('structured', 'portable').default('structured'),
-    compression: oneOf('lz4', 'none').default('lz4'),
-  }).default({}),
-  channel: object({
+    format: v.optional(v.picklist(['structured', 'portable']), 'structured'),
+    compression: v.optional(v.picklist(['lz4', 'none']), 'lz4'),
+  }), {}),
+  channel: v.optional(v.strictObject({
     /** Name of the Redis pub/sub channel. */
-    name: text({ min: 1, max: 256 }).default('godmode:profile_updates'),
+    name: v.optional(text(256), 'godmode:profile_updates'),
     /** Off: this process neither tells nor hears of updates. */
-    enabled: flag().default(true),
-  }).default({}),
+    enabled: v.optional(v.boolean(), true),
+  }), {}),
   /** The lease on loading a wallet, renewed while the load runs, 20 times this long at the most; the death of its holder costs the others at most this. */
-  loadLeaseMs: positiveMs(600_000).default(10_000),
+  loadLeaseMs: v.optional(positiveMs(600_000), 10_000),
   /** How getOrLoad and getOrLoadMany load. Each call may set these for itself, but for `maxNegatives`. */
-  load: loadSchema.default({}),
+  load: v.optional(loadSchema, {}),
   /** Writes kept for L2 while it is away: newest of each wallet, at most this many. */
-  maxQueuedWrites: whole(0, 10_000_000).default(100_000),
+  maxQueuedWrites: v.optional(whole(0, 10_000_000), 100_000),
 });
 
-export type ProfileCacheOptions = Omit<InputOf<typeof schema>, 'l2'> & { l2?: L2OptionsInput | string };
-export type L2OptionsInput = InputOf<typeof l2Schema>;
-export type RedisL2Options = OutputOf<typeof redisSchema>;
-export type EmbeddedL2Options = OutputOf<typeof embeddedSchema>;
-export type L2Options = OutputOf<typeof l2Schema>;
-export type L1Options = OutputOf<typeof l1Schema>;
-export type LoadSettings = OutputOf<typeof loadSchema>;
+export type ProfileCacheOptions = Omit<v.InferInput<typeof schema>, 'l2'> & { l2?: L2OptionsInput | string };
+export type L2OptionsInput = v.InferInput<typeof l2Schema>;
+export type RedisL2Options = v.InferOutput<typeof redisSchema>;
+export type EmbeddedL2Options = v.InferOutput<typeof embeddedSchema>;
+export type L2Options = v.InferOutput<typeof l2Schema>;
+export type L1Options = v.InferOutput<typeof l1Schema>;
+export type LoadSettings = v.InferOutput<typeof loadSchema>;
 /** What a call of getOrLoad sets for itself; where absent, the option of the same name in `load` holds. */
-export type LoadCallOptions = InputOf<typeof loadCallSchema>;
-export type ResolvedOptions = Omit<OutputOf<typeof schema>, 'l2'> & { l2: L2Options };
+export type LoadCallOptions = v.InferInput<typeof loadCallSchema>;
+export type ResolvedOptions = Omit<v.InferOutput<typeof schema>, 'l2'> & { l2: L2Options };
 
 /** Throws ERR_OPTION that names the option, says what it takes, and never repeats a password. */
 export function parseOptions(input: ProfileCacheOptions = {}): ResolvedOptions {

@@ -20,7 +20,7 @@ const LAYERS: string[][] = [
   ['src/l2'],
   ['src/codec', 'src/eviction', 'src/stats'],
   ['src/options.ts'],
-  ['src/schema.ts'],
+  ['src/checked.ts'],
   ['src/errors.ts', 'src/clock.ts', 'src/on-demand.ts'],
 ];
 
@@ -67,9 +67,9 @@ describe('architecture', () => {
 
   // What few calls need comes when it is needed: each of these packages is 10 to 60 ms of every process, or of every thread.
   test.each<[entry: string, packages: string[]]>([
-    ['src/index.ts', ['lz4-napi', 'msgpackr/pack', 'piscina']],
+    ['src/index.ts', ['lz4-napi', 'msgpackr/pack', 'piscina', 'valibot']],
     ['workers/l2-io.ts', ['lz4-napi']],
-    ['workers/profile.ts', ['msgpackr/pack']],
+    ['workers/profile.ts', ['msgpackr/pack', 'valibot']],
     ['src/cli/main.ts', ['commander']],
     ['src/cli/commands/get.ts', ['commander']],
   ])('%s loads no more packages at its start than %j', (entry, packages) => {

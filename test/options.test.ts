@@ -57,6 +57,8 @@ describe('what is refused', () => {
     ['l2.keyPrefix', redis({ keyPrefix: 'a{b}' })],
     ['l2.readMode', redis({ readMode: 'any' })],
     ['l2.mode', redis({ mode: 'sentinel' })],
+    ['l2.tls', redis({ tls: 'yes' })],
+    ['l2.tls.bogus', redis({ tls: { bogus: 1 } })],
     ['l2.colour', redis({ colour: 'red' })],
     ['l2.path', { l2: { kind: 'embedded', path: '' } }],
     ['l2.maxBytes', { l2: { kind: 'embedded', maxBytes: 10 } }],
@@ -70,6 +72,7 @@ describe('what is refused', () => {
 
   test('a password is in no message', () => {
     expect(() => parseOptions({ l2: 'redis://user:hunter2@h:99999' })).toThrow(expect.objectContaining({ message: expect.not.stringContaining('hunter2') }));
+    expect(() => parseOptions({ l2: 'redis://h?password=4711' })).toThrow(expect.objectContaining({ option: 'l2.password', message: expect.not.stringContaining('4711') }));
     expect(describeL2(parseOptions({ l2: 'rediss://user:hunter2@h1:1,h2:2' }).l2)).toBe('rediss://h1:1,h2:2');
   });
 });

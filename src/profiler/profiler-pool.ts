@@ -1,8 +1,9 @@
 /** Profiling on worker threads: one store and one graph in shared memory, wallets in batches, profiles back as bytes. */
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
+import * as v from 'valibot';
+import { abortSignal, checked, whole } from '../checked.ts';
 import { ProfileCacheError } from '../errors.ts';
-import { abortSignal, checked, object, passing, whole, type InputOf } from '../schema.ts';
 import { workerUrl } from '../workers-pool/worker-url.ts';
 import type { CoBuyGraph } from './co-buy-graph.ts';
 import { parseProfilerOptions, type ProfilerOptions } from './options.ts';
@@ -21,12 +22,12 @@ const BATCH_TRIES = 2;
 
 const MAX_THREADS = 64;
 
-const poolSchema = object({ threads: whole(1, MAX_THREADS).default(Math.min(MAX_THREADS, availableParallelism())) });
-const manySchema = object({
+const poolSchema = v.strictObject({ threads: v.optional(whole(1, MAX_THREADS), Math.min(MAX_THREADS, availableParallelism())) });
+const manySchema = v.strictObject({
   /** Batches (of up to 64 wallets) in flight at once; twice the threads when not given. */
-  concurrency: whole(1, 1_024).optional(),
-  onProgress: passing<(progress: ProfileProgress) => void>((value) => typeof value === 'function', 'is not a function').optional(),
-  signal: abortSignal().optional(),
+  concurrency: v.optional(whole(1, 1_024)),
+  onProgress: v.optional(v.custom<(progress: ProfileProgress) => void>((value) => typeof value === 'function', 'is not a function')),
+  signal: v.optional(abortSignal),
 });
 
 export interface ProfileProgress {
@@ -34,8 +35,8 @@ export interface ProfileProgress {
   done: number;
   total: number;
 }
-export type ProfilerPoolOptions = ProfilerOptions & InputOf<typeof poolSchema>;
-export type ProfileManyOptions = InputOf<typeof manySchema>;
+export type ProfilerPoolOptions = ProfilerOptions & v.InferInput<typeof poolSchema>;
+export type ProfileManyOptions = v.InferInput<typeof manySchema>;
 
 interface Waiting {
   wallet: string;

@@ -2,7 +2,8 @@
  * Trades that look like pump.fun's, from a seed: tokens launch on a bonding curve, snipers and bundles buy in the first
  * seconds, retail follows ever more slowly, paper hands leave first, whales stay; few tokens and few wallets do most of it.
  */
-import { checked, number, object, whole, type InputOf, type OutputOf } from '../schema.ts';
+import * as v from 'valibot';
+import { checked, positive, whole } from '../checked.ts';
 import { SeededRandom, zipfWeights } from './sample-random.ts';
 import { type Role, ROLES, SampleWallets } from './sample-wallets.ts';
 import type { TradeInput } from './trade.ts';
@@ -22,22 +23,22 @@ const BUNDLED_TOKENS = 0.5;
 const LAMPORTS = 1e9;
 const MICRO = 1e6;
 
-const sampleSchema = object({
+const sampleSchema = v.strictObject({
   /** Same seed, same trades, byte for byte. */
-  seed: whole(0, Number.MAX_SAFE_INTEGER).default(1),
+  seed: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 1),
   /** Every one of them trades when there are at least as many trades. */
-  wallets: whole(1, 5_000_000).default(1_000),
-  tokens: whole(1, 1_000_000).default(50),
+  wallets: v.optional(whole(1, 5_000_000), 1_000),
+  tokens: v.optional(whole(1, 1_000_000), 50),
   /** Exactly so many trades. At least one a token. */
-  trades: whole(1, 50_000_000).default(20_000),
+  trades: v.optional(whole(1, 50_000_000), 20_000),
   /** Unix seconds of the first possible launch. */
-  startTs: whole(0, 4_000_000_000).default(1_782_604_800),
+  startTs: v.optional(whole(0, 4_000_000_000), 1_782_604_800),
   /** Launches are spread over so many days. */
-  days: number({ above: 0, max: 3_650 }).default(3),
+  days: v.optional(positive(3_650), 3),
 });
 
-export type SampleTradesOptions = InputOf<typeof sampleSchema>;
-type ResolvedSample = OutputOf<typeof sampleSchema>;
+export type SampleTradesOptions = v.InferInput<typeof sampleSchema>;
+type ResolvedSample = v.InferOutput<typeof sampleSchema>;
 
 /** Trades in order of time. All are made before the first is given out: about 60 bytes of memory a trade. Throws ERR_OPTION. */
 export function generateSampleTrades(options: SampleTradesOptions = {}): Iterable<TradeInput> {
