@@ -46,6 +46,8 @@ const ROUND_GROWTH = 1.25;
 const FULL_WALKS = 24;
 /** Of the sample, how many are looked at for each request after that. */
 const WALK_A_REQUEST = 1;
+/** Rounds without a question after which curves are no longer drawn: a cache that evicts nothing needs none. */
+const QUIET_ROUNDS = 2;
 
 export class ReuseCurves {
   private readonly trust: readonly number[];
@@ -60,6 +62,10 @@ export class ReuseCurves {
   /** Class whose curve is drawn next; `classes`: what all have in common is worked out. */
   private step = 0;
   private requestsLeft = 0;
+  /** Rounds that have ended since somebody asked what entries are worth. */
+  private roundsUnasked = QUIET_ROUNDS;
+  /** Some curve is older than its observations. */
+  private behind = false;
   private readonly pooled = new Float64Array(BINS);
   private readonly chances = new Float64Array(BINS);
 
@@ -86,11 +92,14 @@ export class ReuseCurves {
 
   /** What keeping an entry is worth, in order, at its `placeOf`. */
   get ranks(): Int32Array {
+    this.roundsUnasked = 0;
+    if (this.behind) this.catchUp();
     return this.worth.ranks;
   }
 
   /** What keeping an entry of this class and age is worth, to 1.5 %. */
   worthOf(entryClass: number, age: number): number {
+    if (this.behind) this.catchUp();
     return this.worth.worthOf(entryClass, age);
   }
 
@@ -106,8 +115,8 @@ export class ReuseCurves {
     this.round = FIRST_ROUND;
     this.step = 0;
     this.requestsLeft = FIRST_ROUND;
-    this.pool();
-    for (let drawn = 0; drawn < this.classes; drawn++) this.draw(drawn, 1);
+    this.roundsUnasked = QUIET_ROUNDS;
+    this.catchUp();
   }
 
   /** A round is a walk, then one curve after the other. */
@@ -118,14 +127,34 @@ export class ReuseCurves {
     this.sample.walk(tick, Math.ceil((this.rounds < FULL_WALKS ? room : Math.min(room, WALK_A_REQUEST * this.round)) / steps));
     if (this.step % NEW_EVERY_STEPS === 0) this.draw(NEW, 1);
     if (this.step === 0) this.pool();
-    else this.draw(this.step - 1, this.fading);
+    else if (this.roundsUnasked < QUIET_ROUNDS || this.step - 1 === NEW) this.draw(this.step - 1, this.fading);
+    else this.fade(this.step - 1);
     if (++this.step === steps) {
       this.step = 0;
       this.rounds++;
+      this.roundsUnasked++;
       this.round = Math.min(this.longestRound, Math.ceil(this.round * ROUND_GROWTH));
     }
     // Whole requests, and the same number of them in each round.
     this.requestsLeft = Math.floor(((this.step + 1) * this.round) / steps) - Math.floor((this.step * this.round) / steps);
+  }
+
+  private catchUp(): void {
+    this.behind = false;
+    this.pool();
+    for (let drawn = 0; drawn < this.classes; drawn++) this.draw(drawn, 1);
+  }
+
+  /** What `draw` leaves of the observations, without the curve. */
+  private fade(entryClass: number): void {
+    const { hits, begun } = this.sample;
+    const from = entryClass * STRIDE;
+    for (let at = from; at < from + BINS; at++) {
+      hits[at] *= this.fading;
+      begun[at] *= this.fading;
+    }
+    begun[from + BINS] *= this.fading;
+    this.behind = true;
   }
 
   /** Draws the curve of one class, and lets its observations fade. */

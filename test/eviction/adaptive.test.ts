@@ -22,9 +22,12 @@ function recent(requests: number): Trace {
   return traceOf(Array.from({ length: requests }, () => (fresh > 0 && random() < 0.6 ? fresh - 1 - Math.floor(random() ** 2 * Math.min(fresh, 60)) : fresh++)));
 }
 /** Class 0 for keys used again at every `period`th request, class 1 for keys that never come back. */
-function taught(period: number, requests: number): ReuseCurves {
+function taught(period: number, requests: number, ask: (curves: ReuseCurves) => void = () => {}): ReuseCurves {
   const curves = new ReuseCurves([1, 1], 100);
-  for (let now = 1; now <= requests; now++) curves.used(hashOfId(now % 2 ? 5_000_000 + now : (now / 2) % (period / 2)), now % 2, now);
+  for (let now = 1; now <= requests; now++) {
+    curves.used(hashOfId(now % 2 ? 5_000_000 + now : (now / 2) % (period / 2)), now % 2, now);
+    ask(curves);
+  }
   return curves;
 }
 
@@ -64,6 +67,19 @@ describe('curves', () => {
     const curves = taught(400, 30_000);
     for (let now = 30_001; now < 200_000; now++) curves.used(hashOfId(9_000_000 + now), 0, now);
     expect(curves.worthOf(0, 350)).toBeLessThan(0.1 * taught(400, 30_000).worthOf(0, 350));
+  });
+
+  test('are drawn when somebody asks for them, and say what they would have said', () => {
+    const asked = taught(400, 30_000, (curves) => void curves.ranks);
+    const unasked = taught(400, 30_000);
+    const ranks = [...unasked.ranks];
+    expect(ranks).not.toEqual([...new ReuseCurves([1, 1], 100).ranks]);
+    for (const age of [2, 50, 200, 350]) {
+      expect(unasked.worthOf(0, age) / asked.worthOf(0, age)).toBeGreaterThan(0.9);
+      expect(unasked.worthOf(0, age) / asked.worthOf(0, age)).toBeLessThan(1.1);
+    }
+    // What is known by now is in the ranks, too: asking for a worth changes nothing any more.
+    expect([...unasked.ranks]).toEqual(ranks);
   });
 
   test('forget all', () => {
