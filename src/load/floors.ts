@@ -10,6 +10,7 @@
  *        not taken: by its stamp it may be newer (a clock ahead of ours), yet it was there before.
  */
 import { FloorTable } from './floor-table.ts';
+import type { PendingWrite } from './write-queue.ts';
 
 const MAX_FENCES = 10_000;
 
@@ -17,7 +18,7 @@ export class Floors {
   private readonly floors: FloorTable;
   private readonly fences = new Map<string, number>();
   /** The newest write of this process that L2 has not answered, by wallet. As many as there are writes under way or queued. */
-  private readonly holds = new Map<string, object>();
+  private readonly holds = new Map<string, PendingWrite>();
   private everything = 0;
   private sequence = 0;
   private fenceOfAll = 0;
@@ -49,12 +50,16 @@ export class Floors {
     this.fences.clear();
   }
 
-  hold(wallet: string, write: object): void {
+  hold(wallet: string, write: PendingWrite): void {
     this.holds.set(wallet, write);
   }
 
+  heldBy(wallet: string): PendingWrite | undefined {
+    return this.holds.get(wallet);
+  }
+
   /** False once a later call of this process has taken over. */
-  isHeldBy(wallet: string, write: object): boolean {
+  isHeldBy(wallet: string, write: PendingWrite): boolean {
     return this.holds.get(wallet) === write;
   }
 
@@ -66,7 +71,7 @@ export class Floors {
     return this.holds.keys();
   }
 
-  release(wallet: string, write: object): void {
+  release(wallet: string, write: PendingWrite): void {
     if (this.holds.get(wallet) === write) this.holds.delete(wallet);
   }
 

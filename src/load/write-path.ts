@@ -9,7 +9,8 @@
  *      and L1 and L2 are written again, unless a later call of this process has overtaken this one. What loads write is never
  *      renewed: there, newer means better.
  *   5. no answer within l2TimeoutMs: the write goes into the queue and is replayed when L2 is back. Then the stamps decide: what is
- *      newer has come meanwhile. An invalidation is renewed even so; at worst that costs a miss.
+ *      newer has come meanwhile. An invalidation is renewed even so; at worst that costs a miss. A write that has taken the place of
+ *      an invalidation without an answer becomes that one when it is given up.
  *   From 2 until L2 has answered, in the queue too, the wallet is held: what L2 has of it is not promoted.
  */
 import type { Clock } from '../clock.ts';
@@ -23,7 +24,7 @@ import { within } from './deferred.ts';
 import type { L1Owner } from './l1-owner.ts';
 import type { StructureSync } from './structure-sync.ts';
 import type { VersionClock } from './version.ts';
-import { WriteQueue, type PendingWrite } from './write-queue.ts';
+import { owesInvalidation, standIn, WriteQueue, type PendingWrite } from './write-queue.ts';
 import { WriteSender, type RecordSink } from './write-sender.ts';
 
 export interface EncodedUpdate {
@@ -201,8 +202,11 @@ export class WritePath {
     if (write.sending === true) return false;
     // In its grace it is still better than what L2 may have in its grace.
     if (write.expiresAtMs + this.graceMs <= this.clock.monotonicMs()) {
-      this.settle(write);
-      return true;
+      if (!this.becomesInvalidation(write)) {
+        this.settle(write);
+        return true;
+      }
+      this.renew(write);
     }
     const results: (Decided | undefined)[] = [];
     await this.attempt([write], true, results);
@@ -214,11 +218,18 @@ export class WritePath {
   }
 
   private async carryOut(writes: readonly PendingWrite[]): Promise<L2Result[]> {
-    for (const write of writes) if (write.loaded !== true) this.l1.floors.hold(write.wallet, write);
+    for (const write of writes) if (write.loaded !== true) this.hold(write);
     if (this.breaker?.open === true) return writes.map((write) => this.enqueue(write));
     const results = new Array<Decided | undefined>(writes.length);
     await within(this.attempt(writes, false, results), this.timeoutMs, () => undefined);
     return writes.map((write, i) => results[i] ?? this.enqueue(write));
+  }
+
+  private hold(write: PendingWrite): void {
+    const { floors } = this.l1;
+    const before = floors.heldBy(write.wallet);
+    if (before !== undefined) standIn(write, before);
+    floors.hold(write.wallet, write);
   }
 
   /** `results[i]` stays undefined when L2 failed. A write gets its last version. */
@@ -235,7 +246,11 @@ export class WritePath {
   }
 
   private conclude(write: PendingWrite, result: Decided | undefined): Decided | undefined {
-    if (result === 'stored') this.settle(write);
+    if (result === 'stored') {
+      write.stored = true;
+      if (write.after !== undefined) write.after.stored = true;
+      this.settle(write);
+    }
     if (result !== undefined) {
       this.l1.floors.release(write.wallet, write);
       this.l1.answered(write.wallet);
@@ -262,7 +277,7 @@ export class WritePath {
       this.versions.observe(outcome.storedVersion);
       // The same stamp: this write itself, whose first answer got lost, or another process's. Nobody can tell, so it is written once more.
       const tied = outcome.storedVersion === write.version;
-      if (renewal === MAX_RENEWALS || !this.mayRenew(write, replayed && !tied)) {
+      if (renewal === MAX_RENEWALS || !(this.mayRenew(write, replayed && !tied) || this.becomesInvalidation(write))) {
         // L2 is right: what L1 holds is outdated unless it is newer still.
         if (this.l1.versionOf(write.wallet) <= outcome.storedVersion) this.l1.drop(write.wallet, outcome.storedVersion);
         return 'skipped';
@@ -276,6 +291,16 @@ export class WritePath {
   private mayRenew(write: PendingWrite, stampsDecide: boolean): boolean {
     if (write.loaded === true || (stampsDecide && write.record !== undefined)) return false;
     return this.l1.floors.isHeldBy(write.wallet, write);
+  }
+
+  /** Of a write that would be given up: it is the invalidation from now on that it came after, if L2 has not taken that one. */
+  private becomesInvalidation(write: PendingWrite): boolean {
+    if (!owesInvalidation(write) || !this.l1.floors.isHeldBy(write.wallet, write)) return false;
+    write.record = undefined;
+    write.loaded = false;
+    write.after = undefined;
+    write.expiresAtMs = Infinity;
+    return true;
   }
 
   private renew(write: PendingWrite): void {
@@ -299,17 +324,27 @@ export class WritePath {
     if (write.version <= this.clearedAt) return 'skipped';
     const before = this.queue.waiting(write.wallet);
     const result = this.queue.add(write);
+    const stays = this.queue.waiting(write.wallet);
     const gone = result === 'queued' ? before : write;
-    if (gone !== undefined && gone !== this.queue.waiting(write.wallet)) {
-      this.l1.floors.release(write.wallet, gone);
-      this.l1.answered(write.wallet);
-    }
+    if (gone !== undefined && gone !== stays) this.leave(gone, stays);
     if (result === 'full') {
       this.row.count(COUNTER.l2QueueDropped);
       this.onError(new ProfileCacheError('ERR_OVERLOADED', `L2 is away and ${this.queue.size} writes wait for it: this one is in L1 alone; raise maxQueuedWrites`, { option: 'maxQueuedWrites', wallet: write.wallet }));
     }
     if (result === 'queued') this.row.count(COUNTER.l2Queued);
     return result === 'queued' ? 'queued' : 'skipped';
+  }
+
+  /** `gone` is not in the queue any more, or did not get there. */
+  private leave(gone: PendingWrite, stays: PendingWrite | undefined): void {
+    const { floors } = this.l1;
+    if (stays !== undefined) {
+      standIn(stays, gone);
+      // What a loader brought holds nothing by itself.
+      if (owesInvalidation(stays) && floors.isHeldBy(gone.wallet, gone)) return floors.hold(stays.wallet, stays);
+    }
+    floors.release(gone.wallet, gone);
+    this.l1.answered(gone.wallet);
   }
 
   private track<T>(work: Promise<T>): Promise<T> {

@@ -14,7 +14,27 @@ export interface PendingWrite {
   loaded?: boolean;
   /** It is on its way to L2: nobody else sends it meanwhile. */
   sending?: boolean;
+  /** L2 has taken it. */
+  stored?: boolean;
+  /** The newest invalidation by this process that came before this write and that L2 had not answered then. */
+  after?: PendingWrite;
 }
+
+/**
+ * `later` stands in for `earlier` from now on. An invalidation is carried out whatever L2 has; a write whose stamp loses is given up, and with
+ * it nobody would remember the invalidation before it: so it takes that over.
+ */
+export function standIn(later: PendingWrite, earlier: PendingWrite): void {
+  if (isInvalidation(later)) return;
+  const invalidation = isInvalidation(earlier) ? earlier : earlier.after;
+  if (invalidation !== undefined && invalidation.version > (later.after?.version ?? 0)) later.after = invalidation;
+}
+
+/** By a caller: what a load that finds nothing removes may be newer than it. */
+const isInvalidation = ({ record, loaded }: PendingWrite): boolean => record === undefined && loaded !== true;
+
+/** Given up, it would take an invalidation with it. */
+export const owesInvalidation = ({ after }: PendingWrite): boolean => after !== undefined && after.stored !== true;
 
 export type EnqueueResult = 'queued' | 'superseded' | 'full';
 

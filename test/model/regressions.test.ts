@@ -3,7 +3,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Floors } from '../../src/load/floors.ts';
 import { LoadMemory } from '../../src/load/load-memory.ts';
 import { LoadTurns, type TurnParts } from '../../src/load/load-turns.ts';
+import type { WriteQueue } from '../../src/load/write-queue.ts';
 import { History, judge, type Deed } from '../support/world-history.ts';
+import type { Fate } from '../support/world-l2.ts';
 import { ByName } from '../support/world-order.ts';
 import { World, type WorldOptions } from '../support/world.ts';
 
@@ -123,6 +125,78 @@ describe('a calendar ahead of ours', () => {
     await s.finish(s.history.get(1, s.cache(1), 'A'));
     expect(s.last().seen).toBe(0);
     expect(await s.answers()).toEqual([0, 0]);
+  });
+});
+
+/** The process whose calendar is ahead has written; of that the other hears nothing until `rest`. */
+async function writtenAhead(fates: readonly Fate[]): Promise<Scene> {
+  const s = set({ skewsMs: [AHEAD_MS, 0], fates: ['ok', ...fates] });
+  s.hold(/n1 hears/);
+  await s.finish(s.history.update(0, s.cache(0), 'A'));
+  return s;
+}
+
+describe('an invalidation that L2 has not taken, and a later write in its place whose stamp loses', () => {
+  test('3: both waited in the queue', async () => {
+    const s = await writtenAhead(['request-lost', 'request-lost']);
+    await s.finish(s.history.invalidate(1, s.cache(1), 'A'));
+    await s.finish(s.history.update(1, s.cache(1), 'A'));
+    expect(await s.answers()).toEqual([0, 0]);
+  });
+
+  test('3: L2 refused the invalidation, which left the field to the update, whose request was lost', async () => {
+    const s = await writtenAhead(['ok', 'request-lost']);
+    const invalidated = s.history.invalidate(1, s.cache(1), 'A');
+    void s.history.update(1, s.cache(1), 'A');
+    await s.finish(invalidated);
+    expect(s.world.nodes[1].owner.queuedWrites).toBe(0);
+    expect(await s.answers()).toEqual([0, 0]);
+  });
+
+  test('3: the update was replaced by another one in the queue', async () => {
+    const s = await writtenAhead(['request-lost', 'request-lost', 'request-lost']);
+    await s.finish(s.history.invalidate(1, s.cache(1), 'A'));
+    await s.finish(s.history.update(1, s.cache(1), 'A'));
+    await s.finish(s.history.update(1, s.cache(1), 'A'));
+    expect(await s.answers()).toEqual([0, 0]);
+  });
+
+  test('3: the update expired in the queue', async () => {
+    const s = await writtenAhead(['request-lost', 'request-lost']);
+    await s.finish(s.history.invalidate(1, s.cache(1), 'A'));
+    await s.finish(s.cache(1).updateProfile('A', { i: 2 }, { ttlSeconds: 0.1 }).then(({ l2 }) => expect(l2).toBe('queued')));
+    s.world.time.pass(100);
+    expect(await s.answers()).toEqual([0, 0]);
+  });
+
+  test('2: a loader brought it; until L2 has answered, the old profile is not seen', async () => {
+    const s = await writtenAhead(['request-lost', 'request-lost', 'request-lost', 'request-lost']);
+    await s.finish(s.history.invalidate(1, s.cache(1), 'A'));
+    s.hold(/n1 hears|loader/);
+    const loaded = s.history.load(1, s.cache(1), 'A', 'brings');
+    await s.world.run(() => s.order.waiting(/loader/));
+    s.world.losesRequests(1);
+    s.hold(/n1 hears/);
+    await s.finish(loaded);
+    const { owner, l1, thread } = s.world.nodes[1];
+    const { queue } = (owner as unknown as { writes: { queue: WriteQueue } }).writes;
+    await s.world.run(() => queue.waiting('A')?.loaded === true);
+    l1.writer.remove(thread.key.set('A'));
+    await s.finish(s.history.get(1, s.cache(1), 'A'));
+    expect(s.last().seen).toBe(0);
+    expect(await s.answers()).toEqual([0, 0]);
+  });
+
+  test('4: L2 has taken it after all: what another process wrote after it stays', async () => {
+    const s = set({ skewsMs: [AHEAD_MS, 0], fates: ['ok', 'request-lost'] });
+    s.hold(/n1 hears/);
+    const invalidated = s.history.invalidate(1, s.cache(1), 'A');
+    const updated = s.history.update(1, s.cache(1), 'A');
+    await s.finish(invalidated);
+    await s.finish(s.history.update(0, s.cache(0), 'A'));
+    await s.finish(updated);
+    expect(s.history.deeds.map(({ l2 }) => l2)).toEqual([undefined, 'queued', 'stored']);
+    expect(await s.answers()).toEqual([2, 2]);
   });
 });
 
