@@ -77,7 +77,6 @@ export class Floors {
 
   raiseAll(version: number): void {
     this.everything = Math.max(this.everything, version);
-    this.holds.clear();
     this.fenceAll();
   }
 

@@ -73,6 +73,8 @@ export class WritePath {
   private readonly repairing = new Set<string>();
   private readonly underWay = new Set<Promise<unknown>>();
   private replaying = false;
+  /** Stamp of the newest `clear` of this process that has begun, and of the newest that L2 has carried out. */
+  private clearsAt = 0;
   private clearedAt = 0;
 
   constructor(parts: {
@@ -146,6 +148,7 @@ export class WritePath {
   async clear(): Promise<void> {
     const version = this.versions.next();
     this.l1.clear(version);
+    this.clearsAt = version;
     if (this.sink === undefined) return;
     // What is on its way would arrive in an L2 that has been emptied.
     await Promise.allSettled(this.underWay);
@@ -157,7 +160,7 @@ export class WritePath {
     if (event !== undefined) this.outgoing?.decided(event.seq, true);
     // Not before: had L2 not been emptied, the invalidations that wait would still be needed.
     this.clearedAt = version;
-    this.queue.dropUpTo(version);
+    for (const write of this.queue.dropUpTo(version)) this.leave(write, undefined);
     if (event !== undefined) this.row.count(COUNTER.eventsPublished);
     this.structures?.forgetStored();
   }
@@ -289,7 +292,9 @@ export class WritePath {
   }
 
   private mayRenew(write: PendingWrite, stampsDecide: boolean): boolean {
-    if (write.loaded === true || (stampsDecide && write.record !== undefined)) return false;
+    if (write.loaded === true) return false;
+    // What a clear of this process has emptied stays empty; an invalidation says nothing else, and that clear may fail.
+    if (write.record !== undefined && (stampsDecide || write.version < this.clearsAt)) return false;
     return this.l1.floors.isHeldBy(write.wallet, write);
   }
 
@@ -321,7 +326,10 @@ export class WritePath {
   }
 
   private enqueue(write: PendingWrite): L2Result {
-    if (write.version <= this.clearedAt) return 'skipped';
+    if (write.version <= this.clearedAt) {
+      this.leave(write, undefined);
+      return 'skipped';
+    }
     const before = this.queue.waiting(write.wallet);
     const result = this.queue.add(write);
     const stays = this.queue.waiting(write.wallet);

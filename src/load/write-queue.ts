@@ -80,7 +80,10 @@ export class WriteQueue {
     return out;
   }
 
-  dropUpTo(version: number): void {
-    for (const [wallet, write] of this.writes) if (write.version <= version) this.writes.delete(wallet);
+  /** Returns what need not wait any more. */
+  dropUpTo(version: number): PendingWrite[] {
+    const dropped = [...this.writes.values()].filter((write) => write.version <= version);
+    for (const { wallet } of dropped) this.writes.delete(wallet);
+    return dropped;
   }
 }

@@ -22,6 +22,7 @@ const SOONEST: Record<string, number> = {
   'promotion looks at no fence: a read joins a fetch from before the change': 2,
   'promotion replaces what L1 holds, whatever its version, and looks at no floor or fence': 2,
   'a write is renewed although a later call has overtaken it': 2,
+  'a write that is given up takes the invalidation before it along': 5,
   'a load is stamped when it ends, not when it begins': 1,
   'an event for a wallet that L1 does not hold is left aside': 4,
   'a gap is left aside': 6,

@@ -23,6 +23,7 @@ interface Insides {
     replay(): Promise<void>;
     clearedAt: number;
     settle(write: PendingWrite): void;
+    becomesInvalidation(write: PendingWrite): boolean;
   };
   parts: { channel: { speak(): void; publishers: { check(): object[] } } };
   turns: { end(wallet: string, end: object, version?: number): void; nextVersion(): number };
@@ -85,6 +86,11 @@ export const MUTANTS: Mutant[] = [
     name: 'a refused write is never renewed',
     weather: 'clocks that disagree',
     sabotage: (node) => void (inside(node).writes.mayRenew = () => false),
+  },
+  {
+    name: 'a write that is given up takes the invalidation before it along',
+    weather: 'clocks that disagree, and many requests that get lost',
+    sabotage: (node) => void (inside(node).writes.becomesInvalidation = () => false),
   },
   {
     name: 'what a loader brought is renewed',

@@ -324,6 +324,37 @@ test('2: a clear that fails calls off no invalidation that waits in the queue', 
   expect(await s.answers()).toEqual([0, 0]);
 });
 
+test('2: nor does it let a stamp from a calendar ahead call it off', async () => {
+  const s = await writtenAhead(['request-lost', 'request-lost']);
+  await s.finish(s.history.invalidate(1, s.cache(1), 'A'));
+  void s.history.clear(1, s.cache(1));
+  void s.history.get(1, s.cache(1), 'A');
+  const read = s.last();
+  expect(await s.answers()).toEqual([0, 0]);
+  expect(read.seen).toBe(0);
+});
+
+test('3: an invalidation that waits in the queue outlives that another process has cleared everything before', async () => {
+  const s = set({ skewsMs: [AHEAD_MS, 0], fates: ['ok', 'ok', 'request-lost'] });
+  s.hold(/n1 hears/);
+  await s.finish(s.history.clear(0, s.cache(0)));
+  await s.finish(s.history.update(0, s.cache(0), 'A'));
+  await s.finish(s.history.invalidate(1, s.cache(1), 'A'));
+  expect(await s.answers()).toEqual([0, 0]);
+});
+
+test('clear: an update before it is not stamped past it', async () => {
+  const s = await writtenAhead([]);
+  s.hold(/n1 hears|n1 set/);
+  void s.history.update(1, s.cache(1), 'A');
+  await s.runBut(/n1 hears|n1 set/);
+  const cleared = s.history.clear(1, s.cache(1));
+  s.hold(/n1 hears/);
+  await s.finish(cleared);
+  expect(s.world.stamps.get(2)).toHaveLength(1);
+  await s.rest();
+});
+
 test('a wallet is let go when a newer write has settled the one that waited', async () => {
   const s = set({ fates: ['reply-lost'] });
   await s.finish(s.history.invalidate(0, s.cache(0), 'A'));

@@ -13,6 +13,7 @@ export const WEATHERS = {
   'three processes': { acts: ACTS, skews: [0, 5_000], calendarSteps: [0, 10_000], fates: ['ok'], maxFates: 0, attached: false, nodes: 3, ...PATIENT },
   'requests and replies get lost': { acts: ACTS, skews: [0, 0, 5_000], calendarSteps: [0, 0, 10_000], fates: TROUBLE, maxFates: 8, attached: false, nodes: 2, ...HASTY },
   'clocks that disagree, and requests that get lost': { acts: { get: 3, update: 2, invalidate: 3 }, skews: [], skewsByNode: [5_000, 0], onlyA: true, calendarSteps: [0], fates: ['ok', 'request-lost'], maxFates: 4, attached: false, nodes: 2, fewestCallers: 2, slowMessages: true, hurries: [3, 6] },
+  'clocks that disagree, and many requests that get lost': { acts: { get: 1, update: 4, invalidate: 4 }, skews: [], skewsByNode: [5_000, 0], onlyA: true, calendarSteps: [0], fates: ['ok', 'request-lost', 'request-lost'], maxFates: 8, attached: false, nodes: 2, fewestCallers: 2, slowMessages: true, hurries: [3, 6], share: 0.5 },
   'the subscription breaks': { acts: { get: 5, update: 4, invalidate: 1, load: 1, bulk: 1, gap: 4 }, skews: [0], calendarSteps: [0], fates: TROUBLE, maxFates: 1, attached: false, nodes: 2, ...HASTY },
   'a gap while reading': { acts: { get: 3, update: 2, gap: 3 }, skews: [0], calendarSteps: [0], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, fewestCallers: 2, slowReplies: true, ...PATIENT },
   'loads and invalidations': { acts: { load: 4, invalidate: 3 }, skews: [0], calendarSteps: [0], fates: ['ok'], maxFates: 0, attached: false, nodes: 2, ...PATIENT },

@@ -157,6 +157,7 @@ export class WorldNode {
     const writes = inside<object>(this.owner, 'writes');
     return [
       ['fences', inside<Map<string, number>>(this.floors, 'fences').size],
+      ['held wallets', inside<Map<string, unknown>>(this.floors, 'holds').size],
       ['loads under way', inside<number>(this.floors, 'loadsUnderWay')],
       ['turns', inside<{ count: number }>(this.owner, 'turns').count],
       ['queued writes', this.owner.queuedWrites],
