@@ -153,8 +153,10 @@ export class SlowGdsf implements SlowPolicy {
     const entry = this.entries.get(key) as { priority: number; hits: number; bytes: number };
     entry.priority = this.age + ++entry.hits / entry.bytes;
   }
-  evict(): number {
-    const [key, { priority }] = [...this.entries].reduce((least, other) => (other[1].priority < least[1].priority ? other : least));
+  /** Which of several with the same priority goes is not defined: sums of the same terms in another order are equal. */
+  evict(named?: number): number {
+    const [least, { priority }] = [...this.entries].reduce((before, other) => (other[1].priority < before[1].priority ? other : before));
+    const key = named !== undefined && this.entries.get(named)?.priority === priority ? named : least;
     this.age = priority;
     this.entries.delete(key);
     return key;

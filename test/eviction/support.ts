@@ -33,8 +33,8 @@ export const ops = (keys: number, maxLength: number): fc.Arbitrary<Op[]> => {
 /** The same decisions in keys, the slow way. */
 export interface SlowPolicy {
   hit(key: number): void;
-  /** The key that goes, when there is no room. */
-  evict(): number;
+  /** The key that goes, when there is no room; `named` where it is as good as any. */
+  evict(named?: number): number;
   insert(key: number, bytes: number): void;
   remove(key: number): void;
   reset(): void;
@@ -71,14 +71,14 @@ export function drive(policy: EvictionPolicy, slotCount: number, steps: readonly
       if (free.length === 0) {
         const victim = policy.victim();
         if (!keyIn.has(victim)) throw new Error(`victim ${victim} is not resident`);
-        const expected = slow?.evict();
+        const expected = slow?.evict(keyIn.get(victim));
         if (expected !== undefined && expected !== keyIn.get(victim)) throw new Error(`evicts key ${keyIn.get(victim)}, the slow policy ${expected}`);
         drop(victim);
       }
       const slot = free.pop() as number;
       slotOf.set(step.key, slot);
       keyIn.set(slot, step.key);
-      // Sizes that differ from key to key and by little: no two shares of hits and bytes are equal.
+      // Sizes that differ from key to key and by little.
       policy.inserted(slot, hashOfId(step.key), 1_000 + step.key);
       slow?.insert(step.key, 1_000 + step.key);
     }
