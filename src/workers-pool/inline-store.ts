@@ -20,6 +20,9 @@ const MAX_INLINE_BYTES = 4 * 1024;
 /** At once, reads and writes; more mean that this thread is busy. */
 const MAX_UNDER_WAY = 4;
 const TRY_OTHER_WAY_EVERY = 64;
+/** At first the ways take turns, until each has been timed so often; the first few of these, by code that nobody has compiled yet, say nothing. */
+const FIRST_LOOKS = 16;
+const COLD_LOOKS = 8;
 const MEAN_MEMORY = 16;
 /** After a failure the workers answer for so long. */
 const PAUSE_AFTER_FAILURE_MS = 1_000;
@@ -40,6 +43,8 @@ export class InlineStore {
   readonly #reader: EnvelopeReader;
   readonly #gauge = new CompressionGauge();
   readonly #meanMs: Record<Verb, Record<Way, number>> = { read: { inline: 0, worker: 0 }, write: { inline: 0, worker: 0 } };
+  /** How often it was timed. */
+  readonly #looks: Record<Verb, Record<Way, number>> = { read: { inline: 0, worker: 0 }, write: { inline: 0, worker: 0 } };
   readonly #times: Record<Verb, number> = { read: 0, write: 0 };
   #store: L2Store | undefined;
   #opening: Promise<void> | undefined;
@@ -62,6 +67,8 @@ export class InlineStore {
       return 'worker';
     }
     if (this.#underWay >= MAX_UNDER_WAY || this.#parts.clock.monotonicMs() < this.#notBeforeMs) return 'worker';
+    const looks = this.#looks[verb];
+    if (looks.inline < FIRST_LOOKS || looks.worker < FIRST_LOOKS) return looks.inline <= looks.worker ? 'inline' : 'worker';
     const meanMs = this.#meanMs[verb];
     const better: Way = meanMs.inline <= meanMs.worker ? 'inline' : 'worker';
     if (++this.#times[verb] % TRY_OTHER_WAY_EVERY !== 0) return better;
@@ -70,6 +77,7 @@ export class InlineStore {
 
   /** One of a single wallet took so long. */
   took(verb: Verb, way: Way, ms: number): void {
+    if (++this.#looks[verb][way] <= COLD_LOOKS) return;
     const mean = this.#meanMs[verb][way];
     this.#meanMs[verb][way] = mean === 0 ? ms : mean + (ms - mean) / MEAN_MEMORY;
   }
