@@ -2,8 +2,9 @@
 import { ProfileCache } from 'profilecache';
 import { bench, withCluster, type ClusterContext, type Findings } from './support/bench.ts';
 import { must, mustHoldAll } from './support/check.ts';
+import { getAllJson } from './support/ioredis-read.ts';
 import { cpuSource, costOf, type Cost } from './support/main-thread.ts';
-import { makeFleet, type BenchProfile, type Fleet } from './support/profiles.ts';
+import { makeFleet, type BenchProfile } from './support/profiles.ts';
 import { Budget } from './support/slices.ts';
 import { max, median, min, pairRatios, ratioText, three } from './support/stats.ts';
 
@@ -11,11 +12,11 @@ const PROFILES = 10_000;
 const ROUNDS = 11;
 const WARM_UP_ROUNDS = 1;
 const MAX_SECONDS = 30;
+const JSON_PREFIX = 'json-bulk:';
 
 async function run({ l2, connect }: ClusterContext): Promise<Findings> {
   // L1 holds one fleet: prefetching one evicts the other, so that workers and compiler are warm and L1 is cold each time.
   const fleets = [makeFleet(PROFILES, 1), makeFleet(PROFILES, 1 + PROFILES)];
-  const jsonKey = (wallet: string) => `json-bulk:${wallet}`;
   // The default policy learns that two fleets come in turns, and keeps a part of one.
   const open = () => ProfileCache.open<BenchProfile>({ l1: { maxProfiles: PROFILES, eviction: 'lru' }, l2, l2TtlSeconds: 1_800, l2TimeoutMs: 10_000 });
 
@@ -24,19 +25,11 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
   for (const fleet of fleets) {
     const { stored } = await writer.updateProfiles(fleet.entries);
     must(stored === PROFILES, `L2 took ${stored} of ${PROFILES}`);
-    await Promise.all(fleet.wallets.map((wallet, i) => cluster.setex(jsonKey(wallet), 1_800, fleet.json[i])));
+    await Promise.all(fleet.wallets.map((wallet, i) => cluster.setex(JSON_PREFIX + wallet, 1_800, fleet.json[i])));
   }
   await writer.close();
 
   const cache = await open();
-  const inline = async (fleet: Fleet) => {
-    const found = new Map<string, BenchProfile>();
-    await Promise.all(fleet.wallets.map(async (wallet) => {
-      const json = await cluster.get(jsonKey(wallet));
-      if (json !== null) found.set(wallet, JSON.parse(json) as BenchProfile);
-    }));
-    return found;
-  };
   const coldOf = (k: number) => {
     const fleet = fleets[k & 1];
     must(fleet.wallets.every((wallet) => cache.getEntry(wallet) === undefined), 'L1 is cold');
@@ -59,7 +52,7 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
     }],
     ['ioredis', async () => {
       const fleet = fleets[0];
-      const cost = await costOf(() => inline(fleet));
+      const cost = await costOf(() => getAllJson(cluster, fleet.wallets, JSON_PREFIX));
       must(cost.result.size === PROFILES && fleet.profiles.every((profile) => cost.result.get(profile.wallet_address)?.risk_score === profile.risk_score), 'ioredis found all');
       return cost;
     }],

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { ProfileCache } from 'profilecache';
 import { bench, withCluster, type ClusterContext, type Findings } from './support/bench.ts';
 import { must, mustHoldAll } from './support/check.ts';
+import { getAllJson } from './support/ioredis-read.ts';
 import { makeFleet, type BenchProfile } from './support/profiles.ts';
 import { Budget } from './support/slices.ts';
 import { median, min, pairRatios, ratioText, three } from './support/stats.ts';
@@ -55,11 +56,7 @@ async function run({ l2, connect }: ClusterContext): Promise<Findings> {
   };
   const byFreshCache = async (way: Way): Promise<Cost> => {
     if (way === 'ioredis') {
-      const found = new Map<string, BenchProfile>();
-      return timed(() => Promise.all(wallets.map(async (wallet) => {
-        const json = await cluster.get(JSON_PREFIX + wallet);
-        if (json !== null) found.set(wallet, JSON.parse(json) as BenchProfile);
-      })), () => must(found.size === PROFILES && fleet.profiles.every((profile) => found.get(profile.wallet_address)?.risk_score === profile.risk_score), 'ioredis found all'));
+      return timed(() => getAllJson(cluster, wallets, JSON_PREFIX), (found) => must(found.size === PROFILES && fleet.profiles.every((profile) => found.get(profile.wallet_address)?.risk_score === profile.risk_score), 'ioredis found all'));
     }
     const cache = await open();
     const cost = way === 'warm'

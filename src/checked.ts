@@ -13,6 +13,14 @@ export const whole = (min: number, max: number): v.GenericSchema<number> => v.pi
 /** Not empty, and of at most so many characters, not UTF-16 units. */
 export const text = (max = Infinity): v.GenericSchema<string> => v.pipe(v.string(), v.nonEmpty('is empty'), v.maxCodePoints(max, `has more than ${max} characters`));
 
+/** Named options and no others. valibot alone takes an array for an object. */
+export function named<Entries extends v.ObjectEntries>(
+  entries: Entries,
+): v.GenericSchema<v.InferInput<v.StrictObjectSchema<Entries, undefined>>, v.InferOutput<v.StrictObjectSchema<Entries, undefined>>> {
+  const schema = v.strictObject(entries);
+  return v.pipe(v.custom<v.InferInput<typeof schema>>((value) => !Array.isArray(value), 'expected Object, received Array'), schema);
+}
+
 export const list = <In, Out>(item: v.GenericSchema<In, Out>): v.GenericSchema<readonly In[], Out[]> => v.array(item);
 
 export const abortSignal: v.GenericSchema<AbortSignal> = v.instance(AbortSignal);

@@ -2,7 +2,7 @@
  * Every option: name, unit, default, bounds. The only home of defaults; `parseOptions` is the only way in.
  */
 import * as v from 'valibot';
-import { amount, checked, list, text, whole } from './checked.ts';
+import { amount, checked, list, named, text, whole } from './checked.ts';
 import { ProfileCacheError } from './errors.ts';
 
 const KIB = 1024;
@@ -12,7 +12,7 @@ const GIB = 1024 * MIB;
 const positiveMs = (max: number) => whole(1, max);
 const DAY_SECONDS = 86_400;
 
-const l1Schema = v.strictObject({
+const l1Schema = named({
   /** Most profiles resident at once. */
   maxProfiles: v.optional(whole(1, 16_000_000), 5_000),
   /** Bytes of the arena: record headers, keys and payloads together never exceed it. */
@@ -26,7 +26,7 @@ const l1Schema = v.strictObject({
   nearProfiles: v.optional(whole(0, 16_000_000), 5_000),
 });
 
-const tlsObject = v.strictObject({
+const tlsObject = named({
   /** PEM texts. */
   ca: v.optional(v.string()),
   cert: v.optional(v.string()),
@@ -94,7 +94,7 @@ const loadFields = {
   negativeTtlSeconds: amount(0, 366 * DAY_SECONDS),
 };
 
-const loadObject = v.strictObject({
+const loadObject = named({
   graceSeconds: v.optional(loadFields.graceSeconds, 0),
   staleWhileRevalidateSeconds: v.optional(loadFields.staleWhileRevalidateSeconds, 0),
   graceBackoffMs: v.optional(loadFields.graceBackoffMs, 5_000),
@@ -113,7 +113,7 @@ const loadSchema: v.GenericSchema<v.InferInput<typeof loadObject>, v.InferOutput
 const loadCallObject = v.object(loadFields);
 const loadCallSchema: v.GenericSchema<Partial<v.InferInput<typeof loadCallObject>>> = v.partial(loadCallObject);
 
-const schema = v.strictObject({
+const schema = named({
   l1: v.optional(l1Schema, {}),
   l2: v.optional(v.union([v.string(), v.looseObject({ kind: v.string() })], 'is neither a URL nor an object with a kind'), { kind: 'embedded' }),
   /** Life of a profile, in L2 and in L1, in seconds. */
@@ -130,12 +130,12 @@ const schema = v.strictObject({
   maxProfileBytes: v.optional(whole(64, 64 * MIB), 1 * MIB),
   /** Wallets that do not match are refused. `base58` is a Solana address: 32 to 44 base58 characters. */
   walletPattern: v.optional(v.union([v.literal('base58'), v.instance(RegExp)])),
-  codec: v.optional(v.strictObject({
+  codec: v.optional(named({
     /** `structured`: msgpack with a shared structure table. `portable`: plain msgpack maps that any language reads. */
     format: v.optional(v.picklist(['structured', 'portable']), 'structured'),
     compression: v.optional(v.picklist(['lz4', 'none']), 'lz4'),
   }), {}),
-  channel: v.optional(v.strictObject({
+  channel: v.optional(named({
     /** Name of the Redis pub/sub channel. */
     name: v.optional(text(256), 'godmode:profile_updates'),
     /** Off: this process neither tells nor hears of updates. */

@@ -17,7 +17,7 @@ export function readerOf(table: StructureTable | undefined): ValueReader {
   const known = readers.get(table.id);
   if (known !== undefined) {
     // An id is a hash of 32 bits, and somebody may have looked for two tables with the same.
-    if (!Buffer.from(known.bytes).equals(table.bytes)) return new ValueReader(table.structures, false);
+    if (Buffer.compare(known.bytes, table.bytes) !== 0) return new ValueReader(table.structures, false);
     readers.delete(table.id);
     readers.set(table.id, known);
     return known.reader;

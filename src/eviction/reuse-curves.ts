@@ -46,7 +46,7 @@ const ROUND_GROWTH = 1.25;
 const FULL_WALKS = 24;
 /** Of the sample, how many are looked at for each request after that. */
 const WALK_A_REQUEST = 1;
-/** Rounds without a question after which curves are no longer drawn: a cache that evicts nothing needs none. */
+/** Rounds without a question after which curves are no longer drawn, but for that of what is new, which the sample goes by: a cache that evicts nothing needs none. */
 const QUIET_ROUNDS = 2;
 
 export class ReuseCurves {

@@ -1,10 +1,10 @@
 /** Options of the profiler and of the reader of trades: unit, default, bounds. */
 import * as v from 'valibot';
-import { abortSignal, amount, checked, list, positive, text, whole } from '../checked.ts';
+import { abortSignal, amount, checked, list, named, positive, text, whole } from '../checked.ts';
 
 const walletList = list(text());
 
-const profilerSchema = v.strictObject({
+const profilerSchema = named({
   /** "Now" in unix seconds; the time of the newest trade when not given. Later trades are not seen. */
   nowSeconds: v.optional(amount(0, 1e11)),
   /** How far back HistoricalAnalyzer and the co-buy graph look. */
@@ -33,7 +33,7 @@ const profilerSchema = v.strictObject({
   source: v.optional(text(256), 'trades'),
 });
 
-const loadSchema = v.strictObject({
+const loadSchema = named({
   /** More malformed rows than this share of all rows stop the load with ERR_TRADES_FORMAT. 0..1 */
   maxMalformedShare: v.optional(amount(0, 1), 0.05),
   /** Malformed rows listed with line and reason; all are counted. */

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import * as v from 'valibot';
-import { abortSignal, checked, whole } from '../checked.ts';
+import { abortSignal, checked, named, whole } from '../checked.ts';
 import { ProfileCacheError } from '../errors.ts';
 import { workerUrl } from '../workers-pool/worker-url.ts';
 import type { CoBuyGraph } from './co-buy-graph.ts';
@@ -22,8 +22,8 @@ const BATCH_TRIES = 2;
 
 const MAX_THREADS = 64;
 
-const poolSchema = v.strictObject({ threads: v.optional(whole(1, MAX_THREADS), Math.min(MAX_THREADS, availableParallelism())) });
-const manySchema = v.strictObject({
+const poolSchema = named({ threads: v.optional(whole(1, MAX_THREADS), Math.min(MAX_THREADS, availableParallelism())) });
+const manySchema = named({
   /** Batches (of up to 64 wallets) in flight at once; twice the threads when not given. */
   concurrency: v.optional(whole(1, 1_024)),
   onProgress: v.optional(v.custom<(progress: ProfileProgress) => void>((value) => typeof value === 'function', 'is not a function')),

@@ -3,7 +3,7 @@
  * seconds, retail follows ever more slowly, paper hands leave first, whales stay; few tokens and few wallets do most of it.
  */
 import * as v from 'valibot';
-import { checked, positive, whole } from '../checked.ts';
+import { checked, named, positive, whole } from '../checked.ts';
 import { SeededRandom, zipfWeights } from './sample-random.ts';
 import { type Role, ROLES, SampleWallets } from './sample-wallets.ts';
 import type { TradeInput } from './trade.ts';
@@ -23,7 +23,7 @@ const BUNDLED_TOKENS = 0.5;
 const LAMPORTS = 1e9;
 const MICRO = 1e6;
 
-const sampleSchema = v.strictObject({
+const sampleSchema = named({
   /** Same seed, same trades, byte for byte. */
   seed: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 1),
   /** Every one of them trades when there are at least as many trades. */

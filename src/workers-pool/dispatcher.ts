@@ -87,12 +87,12 @@ export class Dispatcher {
     this.#pump();
   }
 
-  /** The operation is settled: what waits need not be begun. */
-  withdraw(job: Job): void {
-    if (this.#waiting.reads.delete(job) || this.#waiting.others.delete(job)) {
-      this.#attempts.delete(job);
-      this.#noteIdle();
-    }
+  /** All jobs of an operation that is settled: what waits need not be begun, and what runs takes no slot from others any more. */
+  withdraw(jobs: Iterable<Job>): void {
+    const { reads, others } = this.#waiting;
+    for (const job of jobs) if (reads.delete(job) || others.delete(job)) this.#attempts.delete(job);
+    this.#noteIdle();
+    this.#pump();
   }
 
   /** Resolves when nothing waits and nothing runs. */

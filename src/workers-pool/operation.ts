@@ -55,7 +55,7 @@ export class Operation<T> {
     if (this.#settled) return false;
     this.#settled = true;
     clearTimeout(this.#timer);
-    for (const job of this.#jobs) this.#dispatcher.withdraw(job);
+    this.#dispatcher.withdraw(this.#jobs);
     this.#jobs.clear();
     return true;
   }

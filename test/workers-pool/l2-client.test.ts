@@ -363,3 +363,14 @@ test('a thread that stands by works when the other is late', async () => {
   expect(gets().sort()).toEqual([1, 4]);
   await client.close();
 });
+
+test('what waits behind a stuck thread goes to one that stands by as soon as nobody waits for the stuck one', async () => {
+  const { client } = await openOnMemory({ l2TimeoutMs: 600 }, { limits: { threadsAtWork: 1, tasksPerThread: 1 } });
+  const stuck = fetchAll(client, ['hang::a']);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  // Its own deadline is 0.3 s after that of the other.
+  const behind = fetchAll(client, ['w']);
+  expect((await stuck).failed.size).toBe(1);
+  expect((await behind).missing).toEqual(['w']);
+  await client.close();
+});
