@@ -40,8 +40,3 @@ export const mayBeInherited = (bytes: number, firstByte: number): boolean => mar
 export function setOwnField(object: object, name: string, value: unknown): void {
   defineProperty(object, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true } as PropertyDescriptor);
 }
-
-export function setOwnFields<T extends object>(object: T, names: readonly string[], values: readonly unknown[]): T {
-  names.forEach((name, i) => setOwnField(object, name, values[i]));
-  return object;
-}

@@ -1,19 +1,24 @@
 /**
  * Code for one structure's records, made of what its fields have held so far. For each field come the questions that were answered with
- * yes before, the most frequent first; any other value goes the general way, so the notes decide the speed and never the result.
+ * yes before, the most frequent first; any other value goes the general way, so the notes decide the speed and never the result. Some fields
+ * make a function, and each list makes two of its own: short functions are compiled soon.
  *
  * The generated text holds field names (as JSON strings, of a table that was checked: no `__proto__`, none that begins with a digit) and
  * pieces of this file; nothing of it comes from a value.
  */
 import { cursor, cut, textBetween } from './cursor.ts';
-import { setOwnField, setOwnFields } from './own-fields.ts';
+import { setOwnField } from './own-fields.ts';
 import { readByYoungCode, YOUNG_CODE_RECORDS, type CodeAge, type Readers, type ReadRecord, type RecordReader } from './record-reader.ts';
 import { arrayOf, plainObjectMaker } from './siteless.ts';
 import { WORK } from './work-budget.ts';
 
-/** Lists of up to here are read where they stand. */
+/** Lists of up to here are read by code made for their field. */
 const SHORT_LIST = 4;
 const MANY = -1;
+/** So many fields are read by one function: the engine's time over a function grows faster than its length, and one field that holds something new undoes it all. */
+const FIELDS_A_PART = 8;
+/** Of each function. */
+const START = 'const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0;';
 
 /** What a field has held. */
 export interface FieldNotes {
@@ -75,12 +80,17 @@ function recordCode(v: string, { record }: FieldNotes, records: readonly RecordR
   return `if(t===${record}){c.at=p;enter(${reader}.work);${v}=${reader}.read();c.depth--;p=c.at}`;
 }
 
-function listCode(v: string, { elements }: FieldNotes, records: readonly RecordReader[]): string {
-  if (elements === undefined || elements.times.every((times) => times === 0)) return `if(t>=0x90&&t<=${0x90 + SHORT_LIST}){c.at=p;${v}=array(t&15);p=c.at}`;
-  const names = Array.from({ length: SHORT_LIST }, (_, i) => `i${i}`);
-  const read = names.map((name, i) => `if(n>${i}){${valueCode(name, elements, records)}}`).join('');
-  const made = names.map((_, i) => `n===${i}?a(${names.slice(0, i).join()}):`).join('');
-  return `if(t>=0x90&&t<=${0x90 + SHORT_LIST}){const n=t&15;let ${names.join()};if(n>e-p)throw cut();enter(${WORK.container});${read}${v}=f(${made}a(${names.join()}));c.depth--}`;
+const areNoted = ({ times }: FieldNotes) => times.some((count) => count > 0);
+
+/** A short list is read by functions of its own: one for its elements, one that makes it. */
+function listCode(v: string, { elements }: FieldNotes): string {
+  return `if(t>=0x90&&t<=${0x90 + SHORT_LIST}){c.at=p;${v}=${elements !== undefined && areNoted(elements) ? `list_${v}` : 'array'}(t&15);p=c.at}`;
+}
+
+function listReader(v: string, elements: FieldNotes, records: readonly RecordReader[]): string {
+  const made = Array.from({ length: SHORT_LIST + 1 }, (_, n) => `${n < SHORT_LIST ? `n===${n}?` : ''}a(${Array.from({ length: n }, () => `element_${v}()`).join()})`).join(':');
+  return `function element_${v}(){${START}let v;${valueCode('v', elements, records)};c.at=p;return v}
+function list_${v}(n){if(n>c.end-c.at)throw cut();enter(${WORK.container});const l=${made};c.depth--;return f(l)}`;
 }
 
 function valueCode(v: string, notes: FieldNotes, records: readonly RecordReader[]): string {
@@ -91,20 +101,30 @@ function valueCode(v: string, notes: FieldNotes, records: readonly RecordReader[
 /** Undefined where the process forbids code from text. */
 export function recordReadingCode(keys: readonly string[], notes: readonly FieldNotes[], readers: Readers, records: readonly RecordReader[]): ReadRecord | undefined {
   const names = keys.map((key) => JSON.stringify(key));
-  const values = keys.map((_, i) => `v${i}`);
   // Such as `toString`.
   const isInherited = keys.map((key) => key in Object.prototype);
   const inherits = names.filter((_, i) => !isInherited[i]).map((name) => `${name} in o`).join('||') || 'false';
+  const lists = notes.map(({ elements }, i) => (elements !== undefined && areNoted(elements) ? listReader(`v${i}`, elements, records) : '')).join('\n');
+  const parts = Array.from({ length: Math.ceil(keys.length / FIELDS_A_PART) }, (_, k) => {
+    const fields = keys.map((_, i) => i).slice(k * FIELDS_A_PART, (k + 1) * FIELDS_A_PART);
+    return `function part${k}(o){${START}let ${fields.map((i) => `v${i}`).join()};
+${fields.map((i) => valueCode(`v${i}`, notes[i], records)).join('\n')}
+c.at=p;${fields.map((i) => (isInherited[i] ? `ownOne(o,${names[i]},v${i});` : `o[${names[i]}]=v${i};`)).join('')}}`;
+  });
   // Asked of an object whose kind the compiler knows, that no name is inherited costs nothing until Object.prototype is changed.
   const source = `'use strict';
 ${plainObjectMaker('R', keys)}
-return function(){if(age.records<${YOUNG_CODE_RECORDS})young(age,${keys.length});const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0,${values.join()};
-${values.map((v, i) => valueCode(v, notes[i], records)).join('\n')}
-c.at=p;const o=new R;
-if(${inherits})return f(own(o,k,[${values.join()}]));
-${names.map((name, i) => (isInherited[i] ? `ownOne(o,${name},v${i});` : `o[${name}]=v${i};`)).join('')}
-return f(o)}`;
-  const given = { age: { records: 0 } satisfies CodeAge, young: readByYoungCode, c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, k: keys, own: setOwnFields, ownOne: setOwnField, ...readers };
+${lists}
+${parts.join('\n')}
+return function(){if(age.records<${YOUNG_CODE_RECORDS})young(age,${keys.length});const o=new R;if(${inherits})return f(own(o));${parts.map((_, k) => `part${k}(o);`).join('')}return f(o)}`;
+  const readOwn = (object: object) => {
+    for (const key of keys) {
+      if (cursor.at >= cursor.end) throw cut();
+      setOwnField(object, key, readers.value(cursor.bytes[cursor.at++]));
+    }
+    return object;
+  };
+  const given = { age: { records: 0 } satisfies CodeAge, young: readByYoungCode, c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, own: readOwn, ownOne: setOwnField, ...readers };
   try {
     return new Function(...Object.keys(given), source)(...Object.values(given)) as ReadRecord;
   } catch {
