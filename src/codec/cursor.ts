@@ -3,13 +3,15 @@
  * compiler knows the address of every field. The functions here read what has a fixed size, and strings.
  */
 import { corrupt } from './corrupt.ts';
-import { WORK, workAllowed } from './work-budget.ts';
+import { UNCOUNTED_BYTES, WORK, workAllowed } from './work-budget.ts';
 
 const latin1Slice = Buffer.prototype.latin1Slice;
 const utf8Slice = Buffer.prototype.utf8Slice;
 
 /** Strings are cut out of one text of this many bytes, so that a small string of a huge profile keeps little alive. */
 const TEXT_WINDOW_BYTES = 8_192;
+/** Numbers that the engine keeps without a box; they begin anew. */
+const MAX_VALUE_NUMBER = 2 ** 30 - 1;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const NO_VIEW: DataView = new DataView(new ArrayBuffer(0));
 
@@ -22,6 +24,12 @@ export class Cursor {
   end = 0;
   /** Containers around the value that is being read. */
   depth = 0;
+  /** Number of the value, so that what is used in it for the first time can be told. */
+  value = 0;
+  /** The same where its structures are counted; 0 in a small value. */
+  counted = 0;
+  /** Structures of the table that it has used so far. */
+  structuresUsed = 0;
   /** What may still be made: see `workAllowed`. */
   work = 0;
   /** Plain msgpack of any writer: no structure table, no extension of our own. */
@@ -56,6 +64,9 @@ export function openCursor(bytes: Uint8Array, start: number, stop: number, porta
   cursor.at = start;
   cursor.end = stop;
   cursor.depth = 0;
+  cursor.structuresUsed = 0;
+  cursor.value = (cursor.value % MAX_VALUE_NUMBER) + 1;
+  cursor.counted = stop - start > UNCOUNTED_BYTES ? cursor.value : 0;
   cursor.work = workAllowed(stop - start);
   cursor.portable = portable;
   cursor.ascii = !portable;

@@ -6,6 +6,8 @@ const { defineProperty } = Object;
 const { ownKeys } = Reflect;
 
 let inherited: readonly (string | symbol)[] = [];
+/** How often others have been seen to change Object.prototype. */
+let changes = 0;
 const isInherited = new Set<string | symbol>();
 /** By length and first byte: a name of other ones is not inherited, and its hash need not be made to know that. */
 const marks = new Uint8Array(4_096);
@@ -22,6 +24,7 @@ export function inheritedHasChanged(): boolean {
   if (names.length === inherited.length) while (i < names.length && names[i] === inherited[i]) i++;
   if (i === names.length) return false;
   inherited = names;
+  changes++;
   isInherited.clear();
   marks.fill(0);
   for (const name of names) {
@@ -32,6 +35,8 @@ export function inheritedHasChanged(): boolean {
   return true;
 }
 
+/** Another number once the answers of `mustDefine` may be others. */
+export const inheritedChanges = (): number => changes;
 /** Whether a field of this name has to be defined. */
 export const mustDefine = (name: string): boolean => isInherited.has(name);
 /** False only where `mustDefine` is, for a name of so many bytes in UTF-8. */

@@ -6,7 +6,7 @@
 import { types } from 'node:util';
 import { MAX_DEPTH } from './profile-walk.ts';
 import { DICTIONARY, UNKNOWN, type Shape, type ShapeIndex } from './shape-index.ts';
-import { WORK, arrayWork, recordWork, workAllowed } from './work-budget.ts';
+import { WORK, arrayWork, workAllowed } from './work-budget.ts';
 
 /** A profile that takes more goes the long way. */
 const PLAIN_BYTES = 64 * 1024;
@@ -29,6 +29,7 @@ export class PlainWriter {
   private at = 0;
   private work = 0;
   private index!: ShapeIndex;
+  private valueNumber = 0;
   private twoByteRecords = false;
   /** Shape of the last object that was written, to be looked for first where it was found. */
   private found: Shape | undefined;
@@ -39,6 +40,7 @@ export class PlainWriter {
     for (const _inherited in NO_FIELDS) return 0;
     this.at = this.work = 0;
     this.index = index;
+    this.valueNumber = index.nextValue();
     this.twoByteRecords = index.size > ONE_BYTE_RECORDS;
     if (!this.value(profile, index.root, 0)) return 0;
     index.root = this.found;
@@ -76,7 +78,8 @@ export class PlainWriter {
       if (shape === undefined || !hasFields(object, shape.keys)) return false;
     }
     const { keys, inField, record } = shape;
-    this.work += recordWork(keys.length);
+    if (shape.usedIn !== this.valueNumber) this.work += this.index.firstUse(shape);
+    this.work += shape.work;
     if (this.twoByteRecords && record >= ONE_BYTE_RECORDS) {
       const upper = record - ONE_BYTE_RECORDS;
       this.bytes[this.at++] = 0x60 + (upper & 0x1f);

@@ -11,7 +11,7 @@ import { DICTIONARY, hasKeys, UNKNOWN, type Shape, type ShapeIndex } from './sha
 import { looksLikeRecord, type ShapeLearner } from './shape-learner.ts';
 import { keyWork } from './key-work.ts';
 import { RESERVED_KEYS, shapeKey } from './table-bytes.ts';
-import { LATE_FIELD, MAX_KNOWN_NAME_BYTES, WORK, arrayWork, bigintWork, isNumbered, recordWork } from './work-budget.ts';
+import { LATE_FIELD, MAX_KNOWN_NAME_BYTES, WORK, arrayWork, bigintWork, isNumbered } from './work-budget.ts';
 
 /** Objects, arrays, Maps and Sets inside one another. */
 export const MAX_DEPTH = 100;
@@ -47,6 +47,7 @@ export class ProfileWalk {
   /** Path of the first object with a field that msgpackr uses for itself. */
   #reservedAt: string | undefined;
   #index: ShapeIndex | undefined;
+  #valueNumber = 0;
   #learner: ShapeLearner | undefined;
   /** Field name or element number on the way to the value under the walk, and the containers on that way. */
   readonly #way: Array<string | number> = [];
@@ -67,6 +68,7 @@ export class ProfileWalk {
     this.#objects = 0;
     this.#leastBytes = 0;
     this.#index = index;
+    this.#valueNumber = index?.nextValue() ?? 0;
     this.#learner = learner;
     const shape = this.#value(profile, 0, index?.root);
     if (index !== undefined) index.root = shape;
@@ -138,7 +140,10 @@ export class ProfileWalk {
     this.known[number] = shape === undefined || shape === UNKNOWN || shape === DICTIONARY ? 0 : 1;
     const inField = shape === undefined || shape === UNKNOWN || shape === DICTIONARY ? undefined : shape.inField;
     if (inField === undefined) this.#checkKeys(keys, depth);
-    else this.work += recordWork(keys.length);
+    else {
+      if (shape!.usedIn !== this.#valueNumber) this.work += index!.firstUse(shape!);
+      this.work += shape!.work;
+    }
     for (let i = 0; i < keys.length; i++) {
       this.#way[depth] = keys[i];
       const found = this.#value(object[keys[i]], depth + 1, inField?.[i]);

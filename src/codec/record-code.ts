@@ -8,25 +8,25 @@
  */
 import { cursor, cut, textBetween } from './cursor.ts';
 import { setOwnField } from './own-fields.ts';
-import { readByYoungCode, YOUNG_CODE_RECORDS, type CodeAge, type Readers, type ReadRecord, type RecordReader } from './record-reader.ts';
+import { firstUse, type Readers, type ReadRecord, type RecordReader } from './record-reader.ts';
 import { arrayOf, plainObjectMaker } from './siteless.ts';
 import { WORK } from './work-budget.ts';
 
 /** Lists of up to here are read by code made for their field. */
 const SHORT_LIST = 4;
-const MANY = -1;
+const MANY = 255;
 /** So many fields are read by one function: the engine's time over a function grows faster than its length, and one field that holds something new undoes it all. */
 const FIELDS_A_PART = 8;
 /** Of each function. */
 const START = 'const b=c.bytes,w=c.view,e=c.end;let p=c.at,t=0,q=0;';
 
-/** What a field has held. */
-export interface FieldNotes {
-  /** By kind: how often. */
-  readonly times: number[];
+/** What a field has held, or the first elements of its lists: a part of the structure's notes. */
+interface FieldNotes {
+  /** How often values of this kind. */
+  times(kind: number): number;
   /** First byte of the records, MANY if they were of several structures, 0 before the first. */
-  record: number;
-  /** What the first elements of lists were; lists in lists are not noted. */
+  readonly record: number;
+  /** What the first elements of lists were; of lists in lists nothing is noted. */
   readonly elements: FieldNotes | undefined;
 }
 
@@ -59,17 +59,35 @@ const KINDS: readonly Kind[] = [
 /** By first byte: which kind, or -1. */
 const KIND_OF = Int8Array.from({ length: 256 }, (_, token) => KINDS.findIndex(({ holds }) => holds(token)));
 
-const emptyNotes = (elements: FieldNotes | undefined): FieldNotes => ({ times: KINDS.map(() => 0), record: 0, elements });
-export const newNotes = (): FieldNotes => emptyNotes(emptyNotes(undefined));
+/** Of each field: how often each kind, and the first byte of its records; behind that the same of its lists' first elements. Few records are noted: a byte holds any count. */
+const PART_BYTES = KINDS.length + 1;
+const FIELD_BYTES = 2 * PART_BYTES;
+export const newNotes = (fields: number): Uint8Array => new Uint8Array(fields * FIELD_BYTES);
 
-/** Takes note of the value that begins at `at`, which is within the value that is read. */
-export function note(notes: FieldNotes, at: number): void {
+/** Takes note of the value that begins at `at`. */
+export function note(notes: Uint8Array, field: number, at: number): void {
+  noteKind(notes, field * FIELD_BYTES, at);
+  const token = cursor.bytes[at];
+  if (isShortList(token) && token > 0x90) noteKind(notes, field * FIELD_BYTES + PART_BYTES, at + 1);
+}
+
+function noteKind(notes: Uint8Array, part: number, at: number): void {
+  if (at >= cursor.end) return;
   const token = cursor.bytes[at];
   const kind = KIND_OF[token];
   if (kind < 0) return;
-  notes.times[kind]++;
-  if (isRecord(token)) notes.record = notes.record === 0 || notes.record === token ? token : MANY;
-  if (notes.elements !== undefined && isShortList(token) && token > 0x90 && at + 1 < cursor.end) note(notes.elements, at + 1);
+  notes[part + kind]++;
+  const record = part + KINDS.length;
+  if (isRecord(token)) notes[record] = notes[record] === 0 || notes[record] === token ? token : MANY;
+}
+
+function notesOf(notes: Uint8Array, part: number): FieldNotes {
+  const isField = part % FIELD_BYTES === 0;
+  return {
+    times: (kind) => notes[part + kind],
+    record: notes[part + KINDS.length],
+    elements: isField ? notesOf(notes, part + PART_BYTES) : undefined,
+  };
 }
 
 /** Of one structure its reader is called where the code stands, and the engine may put its code there. */
@@ -77,10 +95,10 @@ function recordCode(v: string, { record }: FieldNotes, records: readonly RecordR
   // From 0x60 on the number of a large table goes on in a second byte; and hostile bytes name records that the table does not have.
   if (record === MANY || (record >= 0x60 && records.length > 32) || record - 0x40 >= records.length) return `if(t>=0x40&&t<0x80){c.at=p;${v}=record(t);p=c.at}`;
   const reader = `r[${record - 0x40}]`;
-  return `if(t===${record}){c.at=p;enter(${reader}.work);${v}=${reader}.read();c.depth--;p=c.at}`;
+  return `if(t===${record}){c.at=p;if(c.counted!==0&&${reader}.usedIn!==c.counted)firstUse(${reader});enter(${reader}.work);${v}=${reader}.read();c.depth--;p=c.at}`;
 }
 
-const areNoted = ({ times }: FieldNotes) => times.some((count) => count > 0);
+const areNoted = ({ times }: FieldNotes) => KINDS.some((_, kind) => times(kind) > 0);
 
 /** A short list is read by functions of its own: one for its elements, one that makes it. */
 function listCode(v: string, { elements }: FieldNotes): string {
@@ -94,21 +112,22 @@ function list_${v}(n){if(n>c.end-c.at)throw cut();enter(${WORK.container});const
 }
 
 function valueCode(v: string, notes: FieldNotes, records: readonly RecordReader[]): string {
-  const asked = KINDS.map(({ code }, kind) => ({ code, times: notes.times[kind] })).filter(({ times }) => times > 0).sort((a, b) => b.times - a.times);
+  const asked = KINDS.map(({ code }, kind) => ({ code, times: notes.times(kind) })).filter(({ times }) => times > 0).sort((a, b) => b.times - a.times);
   return `if(p>=e)throw cut();t=b[p++];${[...asked.map(({ code }) => code(v, notes, records)), `{c.at=p;${v}=value(t);p=c.at}`].join('\nelse ')}`;
 }
 
 /** Undefined where the process forbids code from text. */
-export function recordReadingCode(keys: readonly string[], notes: readonly FieldNotes[], readers: Readers, records: readonly RecordReader[]): ReadRecord | undefined {
+export function recordReadingCode(keys: readonly string[], notes: Uint8Array, readers: Readers, records: readonly RecordReader[]): ReadRecord | undefined {
   const names = keys.map((key) => JSON.stringify(key));
   // Such as `toString`.
   const isInherited = keys.map((key) => key in Object.prototype);
   const inherits = names.filter((_, i) => !isInherited[i]).map((name) => `${name} in o`).join('||') || 'false';
-  const lists = notes.map(({ elements }, i) => (elements !== undefined && areNoted(elements) ? listReader(`v${i}`, elements, records) : '')).join('\n');
+  const ofFields = keys.map((_, i) => notesOf(notes, i * FIELD_BYTES));
+  const lists = ofFields.map(({ elements }, i) => (elements !== undefined && areNoted(elements) ? listReader(`v${i}`, elements, records) : '')).join('\n');
   const parts = Array.from({ length: Math.ceil(keys.length / FIELDS_A_PART) }, (_, k) => {
     const fields = keys.map((_, i) => i).slice(k * FIELDS_A_PART, (k + 1) * FIELDS_A_PART);
     return `function part${k}(o){${START}let ${fields.map((i) => `v${i}`).join()};
-${fields.map((i) => valueCode(`v${i}`, notes[i], records)).join('\n')}
+${fields.map((i) => valueCode(`v${i}`, ofFields[i], records)).join('\n')}
 c.at=p;${fields.map((i) => (isInherited[i] ? `ownOne(o,${names[i]},v${i});` : `o[${names[i]}]=v${i};`)).join('')}}`;
   });
   // Asked of an object whose kind the compiler knows, that no name is inherited costs nothing until Object.prototype is changed.
@@ -116,15 +135,12 @@ c.at=p;${fields.map((i) => (isInherited[i] ? `ownOne(o,${names[i]},v${i});` : `o
 ${plainObjectMaker('R', keys)}
 ${lists}
 ${parts.join('\n')}
-return function(){if(age.records<${YOUNG_CODE_RECORDS})young(age,${keys.length});const o=new R;if(${inherits})return f(own(o));${parts.map((_, k) => `part${k}(o);`).join('')}return f(o)}`;
+return function(){const o=new R;if(${inherits})return f(own(o));${parts.map((_, k) => `part${k}(o);`).join('')}return f(o)}`;
   const readOwn = (object: object) => {
-    for (const key of keys) {
-      if (cursor.at >= cursor.end) throw cut();
-      setOwnField(object, key, readers.value(cursor.bytes[cursor.at++]));
-    }
+    for (const key of keys) setOwnField(object, key, readers.element());
     return object;
   };
-  const given = { age: { records: 0 } satisfies CodeAge, young: readByYoungCode, c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, own: readOwn, ownOne: setOwnField, ...readers };
+  const given = { firstUse, c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, own: readOwn, ownOne: setOwnField, ...readers };
   try {
     return new Function(...Object.keys(given), source)(...Object.values(given)) as ReadRecord;
   } catch {

@@ -1,28 +1,35 @@
 /**
  * Decoders of the structure table's records, one for each structure.
  *
- * A record is its fields' values one behind the other. The first few are read plainly, into a copy of a template that has all the
- * fields already, and what each field held is noted. Then code is made for the structure (record-code.ts). Where a process forbids the
- * making of code (`--disallow-code-generation-from-strings`) records go on being read plainly, at about half the speed.
+ * A record is its fields' values one behind the other. The first few are read plainly, field by field into an empty object, and what each
+ * field held is noted. Then code is made for the structure (record-code.ts). Where a process forbids the making of code
+ * (`--disallow-code-generation-from-strings`) records go on being read plainly, at about half the speed.
+ *
+ * What a value may cost is counted the same whether there is code or not, and whether the engine has compiled it: see work-budget.ts. Only when code
+ * is made depends on what was read before, and that decides nothing but the speed.
  */
-import { corrupt } from './corrupt.ts';
-import { cursor, cut } from './cursor.ts';
-import { newNotes, note, recordReadingCode, type FieldNotes } from './record-code.ts';
-import { recordWork } from './work-budget.ts';
+import { cursor, spend } from './cursor.ts';
+import { inheritedChanges, mustDefine, setOwnField } from './own-fields.ts';
+import { newNotes, note, recordReadingCode } from './record-code.ts';
+import { roomFor } from './siteless.ts';
+import { priceFactor, recordWork, structureWork } from './work-budget.ts';
 
 export type ReadRecord = () => object;
 export interface RecordReader {
-  /** Units to be spent before it is read. */
-  readonly work: number;
+  /** Units of one record, in a value of few structures. */
+  readonly baseWork: number;
+  /** Units to be spent before a record is read, in the value that is numbered `usedIn`; in a small one it may be of an earlier value. */
+  work: number;
   /** Another function once there is code. */
   read: ReadRecord;
-}
-/** How many records a structure's code has read; counted up to `YOUNG_CODE_RECORDS`. */
-export interface CodeAge {
-  records: number;
+  /** `cursor.counted` of the last value with a record of it. */
+  usedIn: number;
+  readonly fields: number;
 }
 /** What the code of a structure calls, beside the cursor. */
 export interface Readers {
+  /** Reads what begins here. */
+  element(): unknown;
   /** These three read what begins with a byte that has been read already. */
   value(token: number): unknown;
   record(token: number): unknown;
@@ -32,46 +39,22 @@ export interface Readers {
   timestamp32(from: number): unknown;
   /** Pays for a container and goes one level down; the way up is `depth--`. */
   enter(units: number): void;
+  /** Before a field is set by its name. */
+  lookAtInherited(): void;
 }
 
 const freeze = Object.freeze;
 /** Records read plainly before there is code. */
 const RECORDS_BEFORE_CODE = 32;
-/**
- * How much one value may prepare: fields of structures that it is the first to use in this thread (a microsecond or two each), and units of
- * code (0.1 ms and more for each structure). A hostile table has 512 structures. What was prepared stays so; code comes with a later value.
- */
-const MAX_NEW_FIELDS = 512;
+/** Units of code that one value may have made: 0.1 ms and more for each structure. A hostile table has 512; the rest gets its code with later values. */
 const MAX_CODE_UNITS = 128;
-/**
- * What one value may have read slowly, where code could be made, in fields. Read plainly one takes 0.3 us once records of very many structures come in turn;
- * by code that has just been made nearly as much, and less and less until the engine has compiled it. A profile has code for most of its records after
- * the first 32 of a kind. In a process that has read nothing yet, a list of 4,000 records of 12 fields makes 13,000 of this; what asks for more
- * is refused until less of it is slow, a few structures with each attempt.
- */
-const MAX_SLOW_FIELDS = 16_384;
-/** Values of more than 256 KB may have more. */
-const BYTES_A_SLOW_FIELD = 16;
-/** Of a record itself. */
-const RECORD_FIELDS = 2;
-/** So many records are read by a structure's code at the price of plain ones; until there have been YOUNG_CODE_RECORDS, at a share of it. */
-const NEW_CODE_RECORDS = 64;
-export const YOUNG_CODE_RECORDS = 8_192;
-const YOUNG_SHARE = 0.2;
-/** Fields from this one on count twice, and a third while the code is young: the engine takes its time over long code, and no list of thousands has records of so many. */
-const MANY_FIELDS = 32;
-const YOUNG_SHARE_OF_MANY = 0.35;
 const mayMakeCode = canMakeCode();
 const codeUnits = (fields: number) => 32 + fields;
-let newFields = 0;
 let codeUnitsLeft = 0;
-let slowFieldsLeft = 0;
 
 /** Before each value. */
 export function beginRecords(): void {
-  newFields = MAX_NEW_FIELDS;
   codeUnitsLeft = MAX_CODE_UNITS;
-  slowFieldsLeft = Math.max(MAX_SLOW_FIELDS, (cursor.end - cursor.at) / BYTES_A_SLOW_FIELD);
 }
 
 function canMakeCode(): boolean {
@@ -82,6 +65,13 @@ function canMakeCode(): boolean {
   }
 }
 
+/** Before the first record of a structure in a value is paid for. */
+export function firstUse(reader: RecordReader): void {
+  reader.usedIn = cursor.counted;
+  reader.work = reader.baseWork * priceFactor(++cursor.structuresUsed);
+  spend(structureWork(reader.fields));
+}
+
 export function recordReaders(structures: readonly (readonly string[])[], readers: Readers): readonly RecordReader[] {
   const records: RecordReader[] = [];
   for (const keys of structures) records.push(recordReader(keys, readers, records));
@@ -90,51 +80,62 @@ export function recordReaders(structures: readonly (readonly string[])[], reader
 
 /** @param records complete when the first record is read. */
 function recordReader(keys: readonly string[], readers: Readers, records: readonly RecordReader[]): RecordReader {
-  let template: Record<string, unknown> | undefined;
-  /** Undefined when nothing more is noted. */
-  let notes: FieldNotes[] | undefined;
-  let recordsRead = 0;
-  const read = () => {
-    if (template === undefined) {
-      template = newTemplate(keys);
-      notes = keys.map(newNotes);
-    }
-    if (notes !== undefined && ++recordsRead >= RECORDS_BEFORE_CODE && codeUnitsLeft >= codeUnits(keys.length)) {
-      codeUnitsLeft -= codeUnits(keys.length);
-      const compiled = mayMakeCode ? recordReadingCode(keys, notes, readers, records) : undefined;
-      notes = undefined;
-      if (compiled !== undefined) {
-        reader.read = compiled;
-        return compiled();
-      }
-    }
-    spendSlow(RECORD_FIELDS + keys.length + manyOf(keys.length));
-    const record = { ...template };
-    for (let i = 0; i < keys.length; i++) {
-      if (cursor.at >= cursor.end) throw cut();
-      if (notes !== undefined && recordsRead < RECORDS_BEFORE_CODE) note(notes[i], cursor.at);
-      record[keys[i]] = readers.value(cursor.bytes[cursor.at++]);
+  const fields = keys.length;
+  const baseWork = recordWork(keys);
+  /** Undefined once code has been asked for. */
+  let notes: Uint8Array | undefined;
+  let recordsRead = mayMakeCode ? 0 : RECORDS_BEFORE_CODE;
+  let lookedIn = 0;
+  let inheritedKnown = -1;
+  /** Whether some field must be defined, not assigned. */
+  let defines = false;
+  let room: (new () => Record<string, unknown>) | undefined;
+
+  const readPlainly = (): object => {
+    const record = new room!();
+    if (defines) for (const key of keys) setField(record, key, readers.element());
+    else for (let i = 0; i < fields; i++) record[keys[i]] = readers.element();
+    return freeze(record);
+  };
+  const readNoting = (into: Uint8Array): object => {
+    const record = new room!();
+    for (let i = 0; i < fields; i++) {
+      note(into, i, cursor.at);
+      if (defines) setField(record, keys[i], readers.element());
+      else record[keys[i]] = readers.element();
     }
     return freeze(record);
   };
-  const reader: RecordReader = { work: recordWork(keys.length), read };
+  const readUntilCode = (): object => {
+    if (lookedIn !== cursor.value) {
+      lookedIn = cursor.value;
+      readers.lookAtInherited();
+      if (inheritedKnown !== inheritedChanges()) {
+        inheritedKnown = inheritedChanges();
+        defines = keys.some(mustDefine);
+      }
+      room ??= roomFor(fields);
+    }
+    if (recordsRead < RECORDS_BEFORE_CODE) {
+      notes ??= newNotes(fields);
+      if (++recordsRead < RECORDS_BEFORE_CODE) return readNoting(notes);
+    }
+    if (notes !== undefined && codeUnitsLeft >= codeUnits(fields)) {
+      codeUnitsLeft -= codeUnits(fields);
+      const code = recordReadingCode(keys, notes, readers, records);
+      notes = undefined;
+      if (code !== undefined) {
+        reader.read = code;
+        return code();
+      }
+    }
+    return readPlainly();
+  };
+  const reader: RecordReader = { baseWork, work: baseWork, read: readUntilCode, usedIn: 0, fields };
   return reader;
 }
 
-function spendSlow(fields: number): void {
-  if ((slowFieldsLeft -= fields) < 0 && mayMakeCode) throw corrupt('more records of structures without code than any profile has', 'value');
-}
-
-const manyOf = (fields: number) => Math.max(0, fields - MANY_FIELDS);
-
-/** Called by the code of a structure before each record, until it is `YOUNG_CODE_RECORDS` old. */
-export function readByYoungCode(age: CodeAge, fields: number): void {
-  if (++age.records <= NEW_CODE_RECORDS) return spendSlow(RECORD_FIELDS + fields + manyOf(fields));
-  spendSlow((RECORD_FIELDS + fields - manyOf(fields)) * YOUNG_SHARE + manyOf(fields) * YOUNG_SHARE_OF_MANY);
-}
-
-function newTemplate(keys: readonly string[]): Record<string, unknown> {
-  if ((newFields -= keys.length) < 0) throw corrupt('more new structures than any profile has', 'value');
-  // JSON.parse makes an object of fields, not a table of them, however many there are.
-  return JSON.parse(`{${keys.map((key) => `${JSON.stringify(key)}:null`).join(',')}}`) as Record<string, unknown>;
+function setField(record: Record<string, unknown>, key: string, value: unknown): void {
+  if (mustDefine(key)) setOwnField(record, key, value);
+  else record[key] = value;
 }

@@ -2,6 +2,10 @@
  * The shapes of one table, for encoding: which structure has these keys? The answer is nearly always "the same as last time at
  * this place", so every shape remembers, for each of its fields, what shape was found there.
  */
+import { priceFactor, recordWork, structureWork } from './work-budget.ts';
+
+/** Numbers of values that the engine keeps without a box; they begin anew. */
+const MAX_VALUE_NUMBER = 2 ** 30 - 1;
 
 export interface Shape {
   /** Its number in the table. */
@@ -9,12 +13,18 @@ export interface Shape {
   readonly keys: readonly string[];
   /** Shape last found in field i (or in the elements of field i). */
   readonly inField: Array<Shape | undefined>;
+  /** Units of one record, in a value of few structures. */
+  readonly baseWork: number;
+  /** Units of one record in the value that is numbered `usedIn`. */
+  work: number;
+  /** The last value that has a record of it: see `ShapeIndex.nextValue`. */
+  usedIn: number;
 }
 
 /** Stands for an object whose shape is in no table. */
-export const UNKNOWN: Shape = { record: -1, keys: [], inField: [] };
+export const UNKNOWN: Shape = { record: -1, keys: [], inField: [], baseWork: 0, work: 0, usedIn: 0 };
 /** The same, at a place where nothing new will ever be learned: the learner need not be asked. */
-export const DICTIONARY: Shape = { record: -1, keys: [], inField: [] };
+export const DICTIONARY: Shape = { record: -1, keys: [], inField: [], baseWork: 0, work: 0, usedIn: 0 };
 
 export class ShapeIndex {
   /** By first key: no string has to be built to find a shape. */
@@ -22,16 +32,31 @@ export class ShapeIndex {
   readonly size: number;
   /** Shape last found at the top. */
   root: Shape | undefined;
+  #value = 0;
+  #structuresUsed = 0;
 
   constructor(structures: readonly (readonly string[])[]) {
     this.size = structures.length;
     for (const [record, structure] of structures.entries()) {
       const keys = asFieldNames(structure);
-      const shape: Shape = { record, keys, inField: keys.map(() => undefined) };
+      const shape: Shape = { record, keys, inField: keys.map(() => undefined), baseWork: recordWork(keys), work: 0, usedIn: 0 };
       const sameFirst = this.#byFirstKey.get(keys[0]);
       if (sameFirst === undefined) this.#byFirstKey.set(keys[0], [shape]);
       else sameFirst.push(shape);
     }
+  }
+
+  /** A value is going to be written or walked. @returns its number, to be noted in the shapes that it uses */
+  nextValue(): number {
+    this.#structuresUsed = 0;
+    return (this.#value = (this.#value % MAX_VALUE_NUMBER) + 1);
+  }
+
+  /** Before the first record of a shape in a value. @returns units for that, beside its `work` */
+  firstUse(shape: Shape): number {
+    shape.usedIn = this.#value;
+    shape.work = shape.baseWork * priceFactor(++this.#structuresUsed);
+    return structureWork(shape.keys.length);
   }
 
   find(keys: readonly string[]): Shape | undefined {

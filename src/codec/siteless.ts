@@ -29,3 +29,25 @@ export function arrayToFill(length: number): unknown[] {
 export const plainObjectMaker = (name: string, keys: readonly string[]): string =>
   `function ${name}(){if(false){${keys.map((key) => `this[${JSON.stringify(key)}]=0;`).join('')}}}
 ${name}.prototype=Object.prototype;`;
+
+interface Room {
+  readonly fields: number;
+  /** Made when it is first asked for. */
+  maker?: new () => Record<string, unknown>;
+}
+/** An object that gets its fields one by one moves them to a larger place for every third; these have the place from the start. */
+const ROOMS: readonly Room[] = [8, 16, 32, 64, 96].map((fields) => ({ fields }));
+
+/** For `new`: makes an empty plain object with room for so many fields, where code may be made from text. */
+export function roomFor(fields: number): new () => Record<string, unknown> {
+  const room = ROOMS.find((one) => one.fields >= fields) ?? ROOMS[ROOMS.length - 1];
+  return (room.maker ??= makerOf(room.fields));
+}
+
+function makerOf(fields: number): new () => Record<string, unknown> {
+  try {
+    return new Function(`${plainObjectMaker('R', Array.from({ length: fields }, (_, i) => `f${i}`))}return R`)() as new () => Record<string, unknown>;
+  } catch {
+    return Object as unknown as new () => Record<string, unknown>;
+  }
+}

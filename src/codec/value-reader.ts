@@ -17,7 +17,7 @@ import { keyWork } from './key-work.ts';
 import { forgetNames, readName, trimNames } from './name-reader.ts';
 import { inheritedHasChanged, mustDefine, setOwnField } from './own-fields.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
-import { beginRecords, recordReaders, type Readers, type RecordReader } from './record-reader.ts';
+import { beginRecords, firstUse, recordReaders, type Readers, type RecordReader } from './record-reader.ts';
 import { arrayOf, arrayToFill } from './siteless.ts';
 import { keepNumbersSparse } from './sparse-numbers.ts';
 import { PREFIX, readPrefix } from './value-prefix.ts';
@@ -238,13 +238,14 @@ function readRecord(token: number): object {
     spend(names.length * WORK.namedField);
     return readInline(names);
   }
+  if (cursor.counted !== 0 && ofTable.usedIn !== cursor.counted) firstUse(ofTable);
   enter(ofTable.work);
   const value = ofTable.read();
   cursor.depth--;
   return value;
 }
 
-const READERS: Readers = { value: readValue, record: readRecord, array: readArray, timestamp64: readTimestamp64, timestamp32: readTimestamp32, enter };
+const READERS: Readers = { value: readValue, element: readElement, record: readRecord, array: readArray, timestamp64: readTimestamp64, timestamp32: readTimestamp32, enter, lookAtInherited };
 
 function readInline(names: readonly string[]): object {
   enter(WORK.container);

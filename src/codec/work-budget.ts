@@ -6,7 +6,7 @@
  * Writer and reader count the same things, the writer never less than the reader: what was accepted can be read.
  */
 
-/** A profile of 2 KB may cost 12,458 units; it costs 30 to 100. */
+/** A profile of 2 KB may cost 12,458 units; it costs 30 to 100 to read; the writer adds 500 to 1,000 for its structures. */
 const BASE_UNITS = 12_288;
 const BYTES_A_UNIT = 12;
 
@@ -40,11 +40,34 @@ export const LATE_FIELD = 16;
 /** Longer names are taken for data and count as new each time. */
 export const MAX_KNOWN_NAME_BYTES = 48;
 const BIGINT_BYTES_A_UNIT = 32;
-const FIELDS_A_UNIT = 4;
-const ELEMENTS_A_UNIT = 16;
+const FIELDS_A_UNIT = 2.5;
+const ELEMENTS_A_UNIT = 8;
+/** A structure that a value uses: a new kind of object, described field by field. Counted once a value, whether this thread knows it already or not. */
+const STRUCTURE_UNITS = 8;
+const STRUCTURE_FIELD_UNITS = 12;
+/** The reader does not count the structures of so small a value: each field takes a byte. */
+export const UNCOUNTED_BYTES = 2_048;
+const CHEAP_STRUCTURES = 4;
+/** Fields that every object inherits have to be defined, not assigned. A list of its own: writer and reader count the same whatever others put on Object.prototype. */
+const INHERITED_FIELD_UNITS = 4;
+const INHERITED: ReadonlySet<string> = new Set([
+  'constructor', 'toString', 'toLocaleString', 'valueOf', 'isPrototypeOf', 'propertyIsEnumerable',
+  '__defineGetter__', '__defineSetter__', '__lookupGetter__', '__lookupSetter__',
+]);
 
 /** A record of the structure table. */
-export const recordWork = (fields: number): number => WORK.container + Math.floor(fields / FIELDS_A_UNIT);
+export function recordWork(keys: readonly string[]): number {
+  let units = WORK.container + Math.floor((keys.length - 1) / FIELDS_A_UNIT);
+  for (const key of keys) if (INHERITED.has(key)) units += INHERITED_FIELD_UNITS;
+  return units;
+}
+/** On top, for the first record of a structure in a value. */
+export const structureWork = (fields: number): number => STRUCTURE_UNITS + fields * STRUCTURE_FIELD_UNITS;
+/**
+ * By how much a record's price is multiplied, for the so-manieth structure that the value uses. Code comes for a few structures at a time, and
+ * long lists are of few: records of the others are read plainly in a new process, and one of another structure each time is the slowest to read.
+ */
+export const priceFactor = (structuresUsed: number): number => (structuresUsed > CHEAP_STRUCTURES ? 2 : 1);
 export const arrayWork = (length: number): number => WORK.container + Math.floor(length / ELEMENTS_A_UNIT);
 export const bigintWork = (bytes: number): number => WORK.bigint + Math.floor(bytes / BIGINT_BYTES_A_UNIT);
 /** Whether the engine takes this name for a number. */
