@@ -23,6 +23,7 @@ import { OwnerLink, ThreadLink } from './load/thread-link.ts';
 import { VersionClock } from './load/version.ts';
 import { parseOptions, type ProfileCacheOptions, type ResolvedOptions } from './options.ts';
 import { COUNTER } from './stats/metrics.ts';
+import { rememberedMs } from './l2/remembered.ts';
 import { L2Client } from './workers-pool/l2-client.ts';
 
 /** What the public class of a thread is made of. */
@@ -84,7 +85,7 @@ async function wireOwner(options: ResolvedOptions, publisher: string, region: Re
     region, l1, thread, client, structures, versions, clock: systemClock, publisher,
     channel: client && options.channel.enabled ? new UpdateChannel(await makeSource(options), publisher, row) : undefined,
     publishes: options.channel.enabled,
-    timeoutMs: options.l2TimeoutMs, buckets: settings.buckets, leaseMs: options.loadLeaseMs, graceMs, maxQueuedWrites: options.maxQueuedWrites,
+    timeoutMs: options.l2TimeoutMs, buckets: settings.buckets, leaseMs: options.loadLeaseMs, graceMs, rememberedMs: rememberedMs(options), maxQueuedWrites: options.maxQueuedWrites,
     maxProfiles: options.l1.maxProfiles, maxBytes: options.l1.maxBytes,
     events: Object.fromEntries(EVENT_NAMES.map((name) => [name, (detail?: unknown) => announce(name, detail)])) as unknown as OwnerEvents,
   });

@@ -38,6 +38,8 @@ export interface EmbeddedStoreContext {
   clock?: Clock;
   /** A snapshot of the index is written when so much of the log is not in the last one; by rules of its own where absent. */
   snapshotAfterBytes?: number;
+  /** How long a clear is remembered. */
+  rememberedMs?: number;
 }
 
 export class EmbeddedStore implements L2Store {
@@ -45,7 +47,7 @@ export class EmbeddedStore implements L2Store {
   readonly #options: EmbeddedL2Options;
   readonly #clock: Clock;
   readonly #folder: StoreFolder;
-  readonly #state = new LogState();
+  readonly #state: LogState;
   readonly #wallets = new WalletBytes();
   readonly #tail: LogTail;
   readonly #writer: LogWriter;
@@ -62,7 +64,7 @@ export class EmbeddedStore implements L2Store {
     const clock = (this.#clock = context.clock ?? systemClock);
     const segmentBytes = Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, Math.floor(options.maxBytes / SEGMENTS)));
     const folder = (this.#folder = new StoreFolder(options.path, options.minFreeBytes));
-    const state = this.#state;
+    const state = (this.#state = new LogState(context.rememberedMs));
     this.#tail = new LogTail(folder, state, Math.floor(options.maxBytes * HEADROOM) / 2);
     const writer = (this.#writer = new LogWriter(folder, state, clock, segmentBytes, context.channelName));
     const cleaner = (this.#cleaner = new LogCleaner(folder, state, this.#tail, writer, clock, segmentBytes));
@@ -119,26 +121,30 @@ export class EmbeddedStore implements L2Store {
     return { status: 'miss', floor: Math.max(index.version[slot], clearFloor) };
   }
 
-  async setMany(requests: readonly SetRequest[], deadlineMs?: number): Promise<SetOutcome[]> {
-    return this.#write(requests.map(({ wallet, version, envelope, ttlMs, event }) => ({ wallet, kind: KIND_RECORD, version, body: envelope, lifeMs: ttlMs, event })), deadlineMs);
+  async setMany(requests: readonly SetRequest[], deadlineMs?: number, knows?: number): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, version, envelope, ttlMs, event }) => ({ wallet, kind: KIND_RECORD, version, body: envelope, lifeMs: ttlMs, event })), deadlineMs, knows);
   }
 
-  async deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number): Promise<SetOutcome[]> {
-    return this.#write(requests.map(({ wallet, version, tombstone, tombstoneTtlMs, event }) => ({ wallet, kind: KIND_TOMBSTONE, version, body: tombstone, lifeMs: tombstoneTtlMs, event })), deadlineMs);
+  async deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number, knows?: number): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, version, tombstone, tombstoneTtlMs, event }) => ({ wallet, kind: KIND_TOMBSTONE, version, body: tombstone, lifeMs: tombstoneTtlMs, event })), deadlineMs, knows);
   }
 
-  #write(items: readonly Write[], deadlineMs = Infinity): SetOutcome[] {
+  #write(items: readonly Write[], deadlineMs = Infinity, knows = Infinity): SetOutcome[] {
     try {
       this.#begin();
     } catch (error) {
       const typed = this.#typed(error);
       return items.map(() => ({ status: 'failed', error: typed }));
     }
-    return this.#appender.write(items, deadlineMs);
+    return this.#appender.write(items, deadlineMs, knows);
   }
 
-  async clear(version: number, event?: string): Promise<void> {
-    this.#guard(() => this.#appender.clear(version, event));
+  async clear(version: number, event?: string): Promise<number> {
+    return this.#guard(() => this.#appender.clear(version, event));
+  }
+
+  async clearFloor(): Promise<number> {
+    return this.#guard(() => this.#state.clearFloor(this.#clock.wallMs()));
   }
 
   async publish(event: string): Promise<void> {

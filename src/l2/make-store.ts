@@ -7,6 +7,7 @@ export interface StoreTimes {
   commandTimeoutMs: number;
   channelName: string;
   maxProfileBytes?: number;
+  rememberedMs?: number;
 }
 
 export async function makeStore(l2: RedisL2Options | EmbeddedL2Options, times: StoreTimes): Promise<L2Store> {
@@ -15,5 +16,5 @@ export async function makeStore(l2: RedisL2Options | EmbeddedL2Options, times: S
     return new RedisStore(l2, times);
   }
   const { EmbeddedStore } = await import('./embedded-store.ts');
-  return new EmbeddedStore(l2, { channelName: times.channelName });
+  return new EmbeddedStore(l2, { channelName: times.channelName, rememberedMs: times.rememberedMs });
 }

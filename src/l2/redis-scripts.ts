@@ -39,15 +39,17 @@ end
 
 /**
  * Compare-and-set of the keys of one slot.
- * KEYS: the keys. ARGV: deadline (ms, clock of this node), channel, the slot's clear floor, then for each key: envelope, ttl in ms, event or ''.
+ * KEYS: the keys. ARGV: deadline (ms, clock of this node), channel, the slot's clear floor, the newest clear that the writer knows of ('' where
+ * it is not to be asked), then for each key: envelope, ttl in ms, event or ''.
  * The floor is no key of the command: it is absent nearly always, and while a slot moves to another node, a command of several keys
  * of which one is absent is refused (TRYAGAIN). Where it is on the other node, it cannot be read and counts as none.
  * Past the deadline nothing is done: the caller has reported the write as failed, and it may have waited in a socket of a
  * stopped process since. SET and PUBLISH happen in one script, so the event is out if and only if the write took effect.
  * A version from beyond tomorrow, by the clock of the node and by the stamp of the write too (either may be wrong by itself), is damage or
  * forgery that no reader believes, and is overwritten: it would keep every update of its wallet out until its time to live is over.
+ * Who does not know of the clear is refused whatever the stamp is: it may have been written before the clear, by a calendar that is ahead.
  * Reply: 'L<now>' when late; the number of keys where each is 1; else for each key 1 stored, 2 stored over what was no record of ours,
- * 'O<version>' older, 'E<error>'.
+ * 'O<version>' older, 'C<version>' older than a clear, 'E<error>'.
  */
 export const WRITE_SCRIPT = script(`${STORED}
 local KEYS, ARGV = KEYS, ARGV
@@ -58,15 +60,18 @@ local tomorrow = (nowMs - ${STAMPS.epochMs} + ${STAMPS.maxSkewMs}) * ${STAMPS.pe
 local channel = ARGV[2]
 local floor = pcall('GET', ARGV[3])
 local cleared = type(floor) == 'string' and #floor == 8 and unpack('<d', floor) or 0
+if cleared > tomorrow then cleared = 0 end
+local isUnaware = cleared > 0 and cleared > (tonumber(ARGV[4]) or math.huge)
 local function write(key, envelope, ttlMs, event)
   local version = unpack('<d', envelope, ${VERSION_FROM})
   local current, problem, head = stored(key)
   local outcome = 1
+  if isUnaware then return 'C' .. floor end
   if current then
     if current > tomorrow and current > version + ${STAMPS.maxSkewMs * STAMPS.perMs} then
       current, outcome = nil, 2
     elseif version <= cleared and current <= cleared then
-      return 'O' .. floor
+      return 'C' .. floor
     elseif not (current < version) then
       return 'O' .. string.sub(head, ${VERSION_FROM}, ${VERSION_TO})
     end
@@ -74,7 +79,7 @@ local function write(key, envelope, ttlMs, event)
     if not string.find(problem, 'WRONGTYPE', 1, true) then return 'E' .. problem end
     outcome = 2
   end
-  if version <= cleared and not current then return 'O' .. floor end
+  if version <= cleared and not current then return 'C' .. floor end
   if problem then pcall('UNLINK', key) end
   local done = pcall('SET', key, envelope, 'PX', ttlMs)
   if done.err then return 'E' .. done.err end
@@ -86,7 +91,7 @@ local function write(key, envelope, ttlMs, event)
 end
 local out
 for i = 1, #KEYS do
-  local outcome = write(KEYS[i], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3])
+  local outcome = write(KEYS[i], ARGV[3 * i + 2], ARGV[3 * i + 3], ARGV[3 * i + 4])
   if outcome ~= 1 and not out then
     out = {}
     for k = 1, i - 1 do out[k] = 1 end
@@ -97,30 +102,40 @@ return out or #KEYS
 `);
 
 /**
- * Removes those keys of one slot that hold a profile of at most the given version. Tombstones stay: they guard against late
- * writes and expire by themselves. KEYS: the keys. ARGV: version as 8 bytes (float64, little-endian). Reply: how many went.
+ * Removes those keys of one slot that hold a profile of at most the given version, or of one that nobody believes (see above). Tombstones
+ * stay: they guard against late writes and expire by themselves. KEYS: the keys. ARGV: version as 8 bytes (float64, little-endian).
+ * Reply: the highest version of a profile that it left, as 8 bytes too; of 0 when it left none.
  */
 export const CLEAR_SCRIPT = script(`${STORED}
 local limit = struct.unpack('<d', ARGV[1])
-local removed = 0
+local time = call('TIME')
+local tomorrow = (tonumber(time[1]) * 1000 - ${STAMPS.epochMs} + ${STAMPS.maxSkewMs}) * ${STAMPS.perMs}
+local highest = 0
 for i = 1, #KEYS do
   local version, problem, head = stored(KEYS[i])
-  if version and version <= limit then
-    local flags = string.byte(head, ${ENVELOPE.flagsOffset + 1})
-    if math.floor(flags / ${FLAG_TOMBSTONE}) % 2 == 0 then removed = removed + redis.call('UNLINK', KEYS[i]) end
+  if version and math.floor(string.byte(head, ${ENVELOPE.flagsOffset + 1}) / ${FLAG_TOMBSTONE}) % 2 == 0 then
+    if version <= limit or version > tomorrow then call('UNLINK', KEYS[i])
+    elseif version > highest then highest = version end
   end
 end
-return removed
+return struct.pack('<d', highest)
 `);
 
 /**
  * Raises the clear floor of a slot: for a while WRITE_SCRIPT takes nothing there that is not newer.
- * KEYS: floor. ARGV: version as 8 bytes (float64, little-endian), time to live in ms.
+ * KEYS: floor. ARGV: version as 8 bytes (float64, little-endian), time to live in ms. Reply: the floor that stands, in the same form.
  */
 export const FLOOR_SCRIPT = script(`
 local floor = redis.pcall('GET', KEYS[1])
-if type(floor) == 'string' and #floor == 8 and struct.unpack('<d', floor) > struct.unpack('<d', ARGV[1]) then return redis.call('SET', KEYS[1], floor, 'PX', ARGV[2]) end
-return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local highest = struct.unpack('<d', ARGV[1])
+if type(floor) == 'string' and #floor == 8 then
+  local known = struct.unpack('<d', floor)
+  local time = redis.call('TIME')
+  if known > highest and known <= (tonumber(time[1]) * 1000 - ${STAMPS.epochMs} + ${STAMPS.maxSkewMs}) * ${STAMPS.perMs} then highest = known end
+end
+floor = struct.pack('<d', highest)
+redis.call('SET', KEYS[1], floor, 'PX', ARGV[2])
+return floor
 `);
 
 /**

@@ -11,13 +11,14 @@ import { ProfileCacheError } from '../errors.ts';
 import type { RedisL2Options } from '../options.ts';
 import type { DeleteRequest, GetOutcome, L2Store, LeaseAnswer, ReadVisitor, SetOutcome, SetRequest, StoreHealth } from './store.ts';
 import { BatchRun } from './redis-batch.ts';
-import { clearProfiles, raiseFloors } from './redis-clear.ts';
+import { clearProfiles, floorOf, floorSlots, raiseFloors } from './redis-clear.ts';
 import { replyError } from './redis-errors.ts';
 import { redisHealth } from './redis-health.ts';
 import type { Arg, RedisNode } from './redis-node.ts';
 import { FLOOR_SCRIPT, LEASE_SCRIPT, RELEASE_SCRIPT, WRITE_SCRIPT } from './redis-scripts.ts';
 import type { Script } from './redis-scripts.ts';
 import { RedisTopology } from './redis-topology.ts';
+import { MIN_REMEMBERED_MS } from './remembered.ts';
 import { argHead, commandHead } from './resp-command.ts';
 import { keyLayout, keySlot } from './slots.ts';
 import type { KeyLayout } from './slots.ts';
@@ -41,6 +42,8 @@ export interface RedisStoreContext {
   channelName: string;
   /** Longest record that this cache would store; a larger value is corrupt, and is not taken in. */
   maxProfileBytes?: number;
+  /** How long a clear is remembered. */
+  rememberedMs?: number;
 }
 
 export interface RedisStoreCounters {
@@ -124,15 +127,15 @@ export class RedisStore implements L2Store {
     }, deadlineMs);
   }
 
-  setMany(requests: readonly SetRequest[], deadlineMs?: number): Promise<SetOutcome[]> {
-    return this.#write(requests.map(({ wallet, envelope, ttlMs, event = '' }) => ({ wallet, envelope, ttlMs, event })), deadlineMs);
+  setMany(requests: readonly SetRequest[], deadlineMs?: number, knows?: number): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, envelope, ttlMs, event = '' }) => ({ wallet, envelope, ttlMs, event })), deadlineMs, knows);
   }
 
-  deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number): Promise<SetOutcome[]> {
-    return this.#write(requests.map(({ wallet, tombstone, tombstoneTtlMs, event = '' }) => ({ wallet, envelope: tombstone, ttlMs: tombstoneTtlMs, event })), deadlineMs);
+  deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number, knows?: number): Promise<SetOutcome[]> {
+    return this.#write(requests.map(({ wallet, tombstone, tombstoneTtlMs, event = '' }) => ({ wallet, envelope: tombstone, ttlMs: tombstoneTtlMs, event })), deadlineMs, knows);
   }
 
-  async #write(items: readonly WriteItem[], deadlineMs: number | undefined): Promise<SetOutcome[]> {
+  async #write(items: readonly WriteItem[], deadlineMs: number | undefined, knows: number | undefined): Promise<SetOutcome[]> {
     const outcomes = new Array<SetOutcome>(items.length);
     const { keys, slots } = this.#layout.place(items.map((item) => item.wallet));
     await this.#batch({
@@ -149,7 +152,7 @@ export class RedisStore implements L2Store {
         const args: Arg[] = [wholeScript ? WRITE_SCRIPT.text : WRITE_SCRIPT.sha, indices.length];
         for (const i of indices) args.push(keys[i]);
         const floorKey = this.#layout.floorKeyOf(this.#topology.standalone ? 0 : slots[indices[0]]);
-        args.push((node.clock.nowMs() + leftMs).toFixed(3), this.#context.channelName, floorKey);
+        args.push((node.clock.nowMs() + leftMs).toFixed(3), this.#context.channelName, floorKey, knows ?? '');
         for (const i of indices) {
           const { envelope, ttlMs, event } = items[i];
           args.push(envelope, Math.max(1, Math.ceil(ttlMs)), event);
@@ -184,8 +187,10 @@ export class RedisStore implements L2Store {
       } else if (one === 2) {
         this.counters.repaired++;
         outcomes[index] = STORED;
-      } else if (Buffer.isBuffer(one) && one[0] === 0x4f && one.length === 9) {
+      } else if (Buffer.isBuffer(one) && one[0] === OLDER && one.length === 9) {
         outcomes[index] = { status: 'older', storedVersion: one.readDoubleLE(1) };
+      } else if (Buffer.isBuffer(one) && one[0] === CLEARED && one.length === 9) {
+        outcomes[index] = { status: 'older', storedVersion: one.readDoubleLE(1), cleared: true };
       } else {
         const text = Buffer.isBuffer(one) ? one.toString('utf8', 1) : String(one);
         if (text.includes('READONLY')) again.push(index);
@@ -205,11 +210,20 @@ export class RedisStore implements L2Store {
     return this.#options.readMode === 'replica-preferred' ? owners.master : owners.replicas[0];
   }
 
-  async clear(version: number, event?: string, deadlineMs?: number): Promise<void> {
+  async clear(version: number, event?: string, deadlineMs?: number): Promise<number> {
     this.#requireOpen();
-    await this.#counted(() => raiseFloors(this.#layout, this.#topology.standalone, version, (slot, args) => this.#single(slot, FLOOR_SCRIPT, args, deadlineMs)));
-    await this.#counted(() => clearProfiles(this.#topology, this.#layout, version, () => this.#timeoutMs(deadlineMs)));
+    const lifeMs = this.#context.rememberedMs ?? MIN_REMEMBERED_MS;
+    const floor = await this.#counted(() => raiseFloors(this.#layout, this.#topology.standalone, version, lifeMs, (slot, args) => this.#single(slot, FLOOR_SCRIPT, args, deadlineMs)));
+    const left = await this.#counted(() => clearProfiles(this.#topology, this.#layout, version, () => this.#timeoutMs(deadlineMs)));
     if (event !== undefined) await this.publish(event, deadlineMs);
+    return floor > version ? Math.max(left, floor) : left;
+  }
+
+  async clearFloor(deadlineMs?: number): Promise<number> {
+    this.#requireOpen();
+    // A clear raises all of them before it removes anything.
+    const [slot] = floorSlots(this.#layout, this.#topology.standalone);
+    return floorOf(await this.#counted(() => this.#single(slot, 'get', [this.#layout.floorKeyOf(slot)], deadlineMs)));
   }
 
   async publish(event: string, deadlineMs?: number): Promise<void> {
@@ -329,6 +343,9 @@ export class RedisStore implements L2Store {
   }
 }
 
+/** First bytes of replies of WRITE_SCRIPT: O, C. */
+const OLDER = 0x4f;
+const CLEARED = 0x43;
 const STORED: SetOutcome = Object.freeze({ status: 'stored' });
 
 const closedError = (): ProfileCacheError => new ProfileCacheError('ERR_CLOSED', 'the store is closed; open a new one');

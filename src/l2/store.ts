@@ -12,7 +12,10 @@
  * 4. A write that was reported as failed must not take effect later.
  *    `deadlineMs` (monotonic, clock.ts) is when the caller stops waiting: by then every verb has answered, or failed with ERR_L2_TIMEOUT,
  *    and a write that has not begun to take effect never does. Where absent, and at the latest, the store's own limit holds.
- * 5. Expired means absent. Time to live is relative; `nowMs()` is the store's own clock, the one envelopes are stamped with.
+ * 5. A clear is remembered for a while (`clearFloor`). Until then writes of its version and older ones are refused, and all writes by who does
+ *    not know of it: `knows` is the version of the newest clear that the writer had heard of, Infinity where absent. Versions alone
+ *    would let through what was written before the clear by a calendar that is ahead of that of who clears.
+ * 6. Expired means absent. Time to live is relative; `nowMs()` is the store's own clock, the one envelopes are stamped with.
  */
 import type { ProfileCacheError } from '../errors.ts';
 
@@ -54,8 +57,8 @@ export interface DeleteRequest {
 
 export type SetOutcome =
   | { status: 'stored' }
-  /** Refused: what is stored is as new or newer. */
-  | { status: 'older'; storedVersion: number }
+  /** Refused: what is stored is as new or newer; `cleared`: that is a clear that the writer did not know of. */
+  | { status: 'older'; storedVersion: number; cleared?: true }
   | { status: 'failed'; error: ProfileCacheError };
 
 export interface NodeHealth {
@@ -98,13 +101,16 @@ export interface L2Store {
   getMany(wallets: readonly string[], deadlineMs?: number): Promise<GetOutcome[]>;
   /** The same without a copy and an object for each record, where the store can do that. */
   readMany?(wallets: readonly string[], visitor: ReadVisitor, deadlineMs?: number): Promise<void>;
-  setMany(requests: readonly SetRequest[], deadlineMs?: number): Promise<SetOutcome[]>;
-  deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number): Promise<SetOutcome[]>;
+  setMany(requests: readonly SetRequest[], deadlineMs?: number, knows?: number): Promise<SetOutcome[]>;
+  deleteMany(requests: readonly DeleteRequest[], deadlineMs?: number, knows?: number): Promise<SetOutcome[]>;
   /**
-   * Removes every profile under this store's prefix whose version is at most `version`, then publishes `event`. For a while (60 s at
-   * least) writes of such versions are refused, so that none that is on its way arrives after it.
+   * Removes every profile under this store's prefix whose version is at most `version`, then publishes `event`. Resolves with the highest
+   * version of a profile that it left, or of another clear that it met where that is newer; 0 where there was neither. What was there when it
+   * began is gone, or not newer than that.
    */
-  clear(version: number, event?: string, deadlineMs?: number): Promise<void>;
+  clear(version: number, event?: string, deadlineMs?: number): Promise<number>;
+  /** Version of the newest clear that is remembered, 0 without one. */
+  clearFloor(deadlineMs?: number): Promise<number>;
   /** Publishes without a write. */
   publish(event: string, deadlineMs?: number): Promise<void>;
   /** Small named blobs (structure tables, dictionaries) that live as long as the store. First writer wins; returns what is stored. */

@@ -61,6 +61,11 @@ export class FloorTable {
     words[place + 2] = Math.floor(version / WORD) + this.highTag;
   }
 
+  clear(): void {
+    if (!this.isEmpty) this.words.fill(0);
+    this.isEmpty = true;
+  }
+
   /** Takes note of the wallet's tags. */
   private setOf(wallet: string): number {
     const { key } = this;

@@ -6,6 +6,8 @@
  * fence  an update or an invalidation also voids the loads of that wallet that are under way, whatever version they bring
  *        (another process's clock may run ahead of ours). Needed only while such a load lasts. Bounded: past the bound all loads
  *        under way are void.
+ * clear  is a floor of all wallets. Which loads it voids is not told by its version alone: the calendar of who cleared may be behind. A load
+ *        that was stamped before the clear was heard of is void.
  * hold   while the newest update or invalidation of a wallet by this process has no answer from L2, what L2 has of that wallet is
  *        not taken: by its stamp it may be newer (a clock ahead of ours), yet it was there before.
  */
@@ -20,6 +22,10 @@ export class Floors {
   /** The newest write of this process that L2 has not answered, by wallet. As many as there are writes under way or queued. */
   private readonly holds = new Map<string, PendingWrite>();
   private everything = 0;
+  /** Own stamp of the moment when the newest clear began here, or was heard of. */
+  private everythingSince = 0;
+  /** Version of the newest clear that L2 is known to have begun, 0 without one. */
+  knownClear = 0;
   private sequence = 0;
   private fenceOfAll = 0;
   private loadsUnderWay = 0;
@@ -31,6 +37,11 @@ export class Floors {
   /** The lowest version of `wallet` that may be accepted. */
   of(wallet: string): number {
     return Math.max(this.floors.get(wallet), this.everything);
+  }
+
+  /** Something newer is known than a load that was stamped with `version` when it began. */
+  overtake(wallet: string, version: number): boolean {
+    return version < this.everythingSince || version < this.of(wallet);
   }
 
   raise(wallet: string, version: number): void {
@@ -75,8 +86,12 @@ export class Floors {
     if (this.holds.get(wallet) === write) this.holds.delete(wallet);
   }
 
-  raiseAll(version: number): void {
+  /** A clear. @param now a stamp of this process */
+  raiseAll(version: number, now: number): void {
     this.everything = Math.max(this.everything, version);
+    this.everythingSince = now;
+    // One of a later version is of a write that the clear has kept out, or of one that has come after it and is there.
+    this.floors.clear();
     this.fenceAll();
   }
 

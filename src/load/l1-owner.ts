@@ -144,8 +144,9 @@ export class L1Owner {
     return slot < 0 ? 0 : this.writer.versionOf(slot);
   }
 
-  clear(version: number): void {
-    this.floors.raiseAll(version);
+  /** Everything goes that was stored before the clear of this version. @param now a stamp of this process */
+  clear(version: number, now: number): void {
+    this.floors.raiseAll(version, now);
     this.memory.clear();
     this.unchecked.clear();
     this.writer.clear();

@@ -59,6 +59,8 @@ export interface OwnerParts {
   leaseMs: number;
   /** How long beyond its life a profile is kept. */
   graceMs: number;
+  /** How long L2 remembers what was deleted and cleared. */
+  rememberedMs: number;
   maxQueuedWrites: number;
   maxProfiles: number;
   maxBytes: number;
@@ -104,7 +106,7 @@ export class Owner implements Backend {
     });
     this.reads = client && new ReadPath({ source: client, l1, codec: thread.codec, structures: structures as StructureSync, versions, breaker: this.breaker as Breaker, row: thread.row, onError });
     this.writes = new WritePath({
-      sink: client, l1, structures, versions, breaker: this.breaker, clock, row: thread.row, timeoutMs: parts.timeoutMs, graceMs: parts.graceMs,
+      sink: client, l1, structures, versions, breaker: this.breaker, clock, row: thread.row, timeoutMs: parts.timeoutMs, graceMs: parts.graceMs, rememberedMs: parts.rememberedMs,
       outgoing: this.outgoing, maxQueuedWrites: parts.maxQueuedWrites, onError,
     });
     this.revalidation = this.reads && new Revalidation({ reads: this.reads, l1, row: thread.row, nowMs: () => clock.monotonicMs(), isDown: () => this.breaker?.open === true });
@@ -121,8 +123,14 @@ export class Owner implements Backend {
 
   /** Hears of updates by other processes from now on. */
   async listen(): Promise<void> {
-    const { channel, client } = this.parts;
-    if (channel === undefined) return;
+    const { channel } = this.parts;
+    if (channel !== undefined) await this.startChannel(channel);
+    // Where L2 does not say, the first write is told.
+    await this.writes.learnClears().catch(() => {});
+  }
+
+  private async startChannel(channel: UpdateChannel): Promise<void> {
+    const { client } = this.parts;
     const publish = (text: string) => (this.breaker?.open === true || client === undefined ? Promise.reject(new Error('L2 is known to be down')) : client.publish(text));
     await channel.start({
       onEvent: (event) => this.onRemote(event),
@@ -281,7 +289,7 @@ export class Owner implements Backend {
       else l1.dropUnversioned(event.wallet);
     } else {
       versions.observe(event.version);
-      if (event.type === 'cleared') l1.clear(event.version);
+      if (event.type === 'cleared') this.writes.heardOfClear(event.version);
       else if (l1.versionOf(event.wallet) < event.version) l1.drop(event.wallet, event.version);
     }
     this.turns.changed(event.wallet);

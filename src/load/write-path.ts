@@ -8,9 +8,11 @@
  *   4. L2 holds a newer version (a clock that runs ahead of ours) or another write with the same stamp: the stamp is renewed past it
  *      and L1 and L2 are written again, unless a later call of this process has overtaken this one. What loads write is never
  *      renewed: there, newer means better.
+ *      The same where L2 has been cleared and this process had not heard of it (`heardOfClear`).
  *   5. no answer within l2TimeoutMs: the write goes into the queue and is replayed when L2 is back. Then the stamps decide: what is
  *      newer has come meanwhile. An invalidation is renewed even so; at worst that costs a miss. A write that has taken the place of
- *      an invalidation without an answer becomes that one when it is given up.
+ *      an invalidation without an answer becomes that one when it is given up. An update that had not heard of a clear, or has waited for so
+ *      long that L2 may have forgotten what was deleted meanwhile, becomes an invalidation.
  *   From 2 until L2 has answered, in the queue too, the wallet is held: what L2 has of it is not promoted.
  */
 import type { Clock } from '../clock.ts';
@@ -24,7 +26,7 @@ import { within } from './deferred.ts';
 import type { L1Owner } from './l1-owner.ts';
 import type { StructureSync } from './structure-sync.ts';
 import type { VersionClock } from './version.ts';
-import { owesInvalidation, standIn, WriteQueue, type PendingWrite } from './write-queue.ts';
+import { owesInvalidation, standIn, WriteQueue, yieldTo, type PendingWrite } from './write-queue.ts';
 import { WriteSender, type RecordSink } from './write-sender.ts';
 
 export interface EncodedUpdate {
@@ -41,7 +43,7 @@ export type L2Result = 'stored' | 'queued' | 'skipped';
 export interface UpdateResult {
   /** L1 holds it. */
   l1: boolean;
-  /** `skipped`: there is no L2, or a newer write has overtaken this one. */
+  /** `queued`: it, or a later one of the wallet by this process, waits for L2. `skipped`: there is no L2, or a newer write has overtaken this one. */
   l2: L2Result;
   /** Of what a loader brought: something newer was known when it was there. */
   overtaken?: boolean;
@@ -69,6 +71,7 @@ export class WritePath {
   /** Undefined: this process tells nobody. */
   private readonly outgoing: Outgoing | undefined;
   private readonly graceMs: number;
+  private readonly longestWaitMs: number;
   private readonly onError: (error: ProfileCacheError) => void;
   private readonly repairing = new Set<string>();
   private readonly underWay = new Set<Promise<unknown>>();
@@ -79,7 +82,7 @@ export class WritePath {
 
   constructor(parts: {
     sink: RecordSink | undefined; l1: L1Owner; structures: StructureSync | undefined; versions: VersionClock; breaker: Breaker | undefined; clock: Clock; row: ThreadRow;
-    timeoutMs: number; graceMs: number; outgoing: Outgoing | undefined; maxQueuedWrites: number; onError: (error: ProfileCacheError) => void;
+    timeoutMs: number; graceMs: number; rememberedMs: number; outgoing: Outgoing | undefined; maxQueuedWrites: number; onError: (error: ProfileCacheError) => void;
   }) {
     this.sink = parts.sink;
     this.l1 = parts.l1;
@@ -91,6 +94,8 @@ export class WritePath {
     this.timeoutMs = parts.timeoutMs;
     this.outgoing = parts.outgoing;
     this.graceMs = parts.graceMs;
+    // It may have been under way before, and is again afterwards.
+    this.longestWaitMs = parts.rememberedMs - 2 * parts.timeoutMs;
     this.onError = parts.onError;
     this.queue = new WriteQueue(parts.maxQueuedWrites);
     const { sink, structures, breaker, outgoing, clock, row, graceMs } = parts;
@@ -101,18 +106,20 @@ export class WritePath {
   async update(updates: readonly EncodedUpdate[]): Promise<UpdateResult[]> {
     const nowMs = this.clock.monotonicMs();
     const createdAtMs = this.clock.wallMs();
+    const { floors } = this.l1;
+    const knows = floors.knownClear;
     const writes: PendingWrite[] = [];
     const resultOf: UpdateResult[] = [];
     const results = updates.map((update): UpdateResult => {
       const version = update.version ?? this.versions.next();
       // A load that was overtaken while it ran: what is known now is newer.
       const loaded = update.version !== undefined;
-      if (loaded && version < this.l1.floors.of(update.wallet)) return { l1: false, l2: 'skipped', overtaken: true };
+      if (loaded && floors.overtake(update.wallet, version)) return { l1: false, l2: 'skipped', overtaken: true };
       const { wallet, raw, schemaId, ttlMs } = update;
       const result: UpdateResult = { l1: this.l1.store({ wallet, raw, schemaId, version, createdAtMs, ttlMs }), l2: 'skipped' };
       this.row.count(COUNTER.writes);
       if (this.sink === undefined) return result;
-      writes.push({ wallet, record: { raw, schemaId }, version, expiresAtMs: nowMs + ttlMs, loaded });
+      writes.push({ wallet, record: { raw, schemaId }, version, expiresAtMs: nowMs + ttlMs, knows, loaded });
       resultOf.push(result);
       return result;
     });
@@ -121,7 +128,7 @@ export class WritePath {
     writes.forEach((write, i) => {
       resultOf[i].l2 = l2[i];
       // Its stamp is never renewed.
-      if (write.loaded === true) resultOf[i].overtaken = this.l1.floors.of(write.wallet) > write.version;
+      if (write.loaded === true) resultOf[i].overtaken = floors.overtake(write.wallet, write.version);
     });
     return results;
   }
@@ -131,37 +138,76 @@ export class WritePath {
     this.l1.drop(wallet, version);
     this.row.count(COUNTER.invalidations);
     if (this.sink === undefined) return Promise.resolve('skipped');
-    return this.track(this.carryOut([{ wallet, version, expiresAtMs: Infinity }])).then(([result]) => result);
+    return this.track(this.carryOut([{ wallet, version, expiresAtMs: Infinity, knows: this.l1.floors.knownClear }])).then(([result]) => result);
   }
 
   /** A load begun with this version found that there is no profile: what is older goes, in both tiers, unless something newer is known. */
   removeLoaded(wallet: string, version: number): void {
-    if (version < this.l1.floors.of(wallet)) return;
-    const { memory } = this.l1;
+    const { memory, floors } = this.l1;
+    if (floors.overtake(wallet, version)) return;
     const stands = memory.stands(wallet, version);
     this.l1.drop(wallet, version);
     // The load's own word contradicts nothing that it says.
     if (stands) memory.begin(wallet, version);
-    if (this.sink !== undefined) void this.track(this.carryOut([{ wallet, version, expiresAtMs: Infinity, loaded: true }]));
+    if (this.sink !== undefined) void this.track(this.carryOut([{ wallet, version, expiresAtMs: Infinity, knows: floors.knownClear, loaded: true }]));
   }
 
+  /**
+   * What has been stored before goes, whatever calendar has stamped it. What L2 is left with, or another clear that it remembers, is newer than
+   * this clear, or has a stamp from a calendar ahead of ours and was there before: nobody can tell, so L2 is cleared once more, with a stamp
+   * past all of that. What it is left with then has been written since the clear began.
+   */
   async clear(): Promise<void> {
-    const version = this.versions.next();
-    this.l1.clear(version);
-    this.clearsAt = version;
+    const version = this.beginClear();
     if (this.sink === undefined) return;
     // What is on its way would arrive in an L2 that has been emptied.
     await Promise.allSettled(this.underWay);
+    const left = await this.clearL2(this.sink, version);
+    if (left === 0 || !this.versions.observe(left)) return this.cleared(version);
+    const again = this.beginClear();
+    await this.clearL2(this.sink, again);
+    this.cleared(again);
+  }
+
+  /** Everything in L2 up to this version has been cleared, or is about to be. */
+  heardOfClear(version: number): void {
+    const { floors } = this.l1;
+    // What came in since then is not meant, nor what is on its way.
+    if (version <= floors.knownClear) return;
+    floors.knownClear = version;
+    this.l1.clear(version, this.versions.next());
+  }
+
+  /** What L2 remembers of clears before this process came. */
+  async learnClears(): Promise<void> {
+    const version = await this.sink?.clearFloor();
+    if (version !== undefined && this.versions.observe(version)) this.heardOfClear(version);
+  }
+
+  private beginClear(): number {
+    const version = this.versions.next();
+    this.l1.clear(version, version);
+    this.clearsAt = version;
+    return version;
+  }
+
+  private async clearL2(sink: RecordSink, version: number): Promise<number> {
     const event = this.outgoing?.event('cleared', '', version);
-    await this.sink.clear(version, event?.text).catch((error: unknown) => {
+    const left = await sink.clear(version, event?.text).catch((error: unknown) => {
       if (event !== undefined) this.outgoing?.inDoubt(event.seq, 'cleared', '');
       throw error;
     });
-    if (event !== undefined) this.outgoing?.decided(event.seq, true);
-    // Not before: had L2 not been emptied, the invalidations that wait would still be needed.
+    if (event === undefined) return left;
+    this.outgoing?.decided(event.seq, true);
+    this.row.count(COUNTER.eventsPublished);
+    return left;
+  }
+
+  /** Not before L2 has been emptied of all that was there: until then the invalidations that wait are needed. */
+  private cleared(version: number): void {
     this.clearedAt = version;
+    this.l1.floors.knownClear = Math.max(this.l1.floors.knownClear, version);
     for (const write of this.queue.dropUpTo(version)) this.leave(write, undefined);
-    if (event !== undefined) this.row.count(COUNTER.eventsPublished);
     this.structures?.forgetStored();
   }
 
@@ -172,7 +218,7 @@ export class WritePath {
     if (copy === undefined || copy.expiresAtMs <= this.clock.monotonicMs()) return;
     const { payload: raw, schemaId, version, expiresAtMs } = copy;
     this.repairing.add(wallet);
-    void this.track((this.sender as WriteSender).send([{ wallet, record: { raw, schemaId }, version, expiresAtMs, loaded: true }]).then(([outcome]) => {
+    void this.track((this.sender as WriteSender).send([{ wallet, record: { raw, schemaId }, version, expiresAtMs, knows: this.l1.floors.knownClear, loaded: true }]).then(([outcome]) => {
       this.repairing.delete(wallet);
       if (outcome.status === 'stored') this.row.count(COUNTER.repaired);
       // A late answer of L2, or a replica that lags: it has this one, or a newer.
@@ -204,11 +250,17 @@ export class WritePath {
   private async replayOne(write: PendingWrite): Promise<boolean> {
     if (write.sending === true) return false;
     // In its grace it is still better than what L2 may have in its grace.
-    if (write.expiresAtMs + this.graceMs <= this.clock.monotonicMs()) {
-      if (!this.becomesInvalidation(write)) {
+    const nowMs = this.clock.monotonicMs();
+    const hasExpired = write.expiresAtMs + this.graceMs <= nowMs;
+    const isOutdated = write.record !== undefined && (write.knows < this.l1.floors.knownClear || nowMs - (write.queuedAtMs ?? nowMs) >= this.longestWaitMs);
+    if (hasExpired || isOutdated) {
+      if (!this.becomesInvalidation(write, isOutdated && write.loaded !== true)) {
+        if (isOutdated && this.l1.versionOf(write.wallet) === write.version) this.l1.drop(write.wallet, this.l1.floors.knownClear);
         this.settle(write);
         return true;
       }
+      this.renew(write);
+    } else if ((write.beyond ?? 0) >= write.version && this.l1.floors.isHeldBy(write.wallet, write)) {
       this.renew(write);
     }
     const results: (Decided | undefined)[] = [];
@@ -275,20 +327,27 @@ export class WritePath {
   /** What becomes of a write that L2 has refused. */
   private async decide(write: PendingWrite, first: Extract<WriteOutcome, { status: 'older' }>, replayed: boolean): Promise<Decided | undefined> {
     let outcome: WriteOutcome = first;
+    const wasUpdate = write.record !== undefined;
     for (let renewal = 0; outcome.status === 'older'; renewal++) {
       this.row.count(COUNTER.l2Refused);
       this.versions.observe(outcome.storedVersion);
+      if (outcome.cleared === true) this.heardOfClear(outcome.storedVersion);
       // The same stamp: this write itself, whose first answer got lost, or another process's. Nobody can tell, so it is written once more.
       const tied = outcome.storedVersion === write.version;
-      if (renewal === MAX_RENEWALS || !(this.mayRenew(write, replayed && !tied) || this.becomesInvalidation(write))) {
-        // L2 is right: what L1 holds is outdated unless it is newer still.
-        if (this.l1.versionOf(write.wallet) <= outcome.storedVersion) this.l1.drop(write.wallet, outcome.storedVersion);
+      const mustYield = replayed && (!tied || outcome.cleared === true);
+      if (renewal === MAX_RENEWALS || !(this.mayRenew(write, mustYield) || this.becomesInvalidation(write, mustYield && outcome.cleared === true && write.loaded !== true))) {
+        const later = this.l1.floors.heldBy(write.wallet);
+        if (later !== undefined && later !== write) yieldTo(later, outcome.storedVersion);
+        // L2 is right: what L1 holds is outdated unless it is newer still. (A stamp says nothing beside a clear that was not known of.)
+        const held = this.l1.versionOf(write.wallet);
+        if (held <= outcome.storedVersion || held === write.version) this.l1.drop(write.wallet, outcome.storedVersion);
         return 'skipped';
       }
       this.renew(write);
       [outcome] = await (this.sender as WriteSender).send([write]);
     }
-    return this.taken(outcome);
+    const taken = this.taken(outcome);
+    return taken === 'stored' && wasUpdate && write.record === undefined ? 'skipped' : taken;
   }
 
   private mayRenew(write: PendingWrite, stampsDecide: boolean): boolean {
@@ -298,9 +357,12 @@ export class WritePath {
     return this.l1.floors.isHeldBy(write.wallet, write);
   }
 
-  /** Of a write that would be given up: it is the invalidation from now on that it came after, if L2 has not taken that one. */
-  private becomesInvalidation(write: PendingWrite): boolean {
-    if (!owesInvalidation(write) || !this.l1.floors.isHeldBy(write.wallet, write)) return false;
+  /**
+   * Of a write that would be given up: it is the invalidation from now on that it came after, if L2 has not taken that one. `inAnyCase`: nobody
+   * can tell whether what L2 has is older.
+   */
+  private becomesInvalidation(write: PendingWrite, inAnyCase = false): boolean {
+    if (!(inAnyCase || owesInvalidation(write)) || !this.l1.floors.isHeldBy(write.wallet, write)) return false;
     write.record = undefined;
     write.loaded = false;
     write.after = undefined;
@@ -310,6 +372,7 @@ export class WritePath {
 
   private renew(write: PendingWrite): void {
     write.version = this.versions.next();
+    write.knows = this.l1.floors.knownClear;
     if (write.record === undefined) {
       this.l1.drop(write.wallet, write.version);
       return;
@@ -330,6 +393,7 @@ export class WritePath {
       this.leave(write, undefined);
       return 'skipped';
     }
+    write.queuedAtMs = this.clock.monotonicMs();
     const before = this.queue.waiting(write.wallet);
     const result = this.queue.add(write);
     const stays = this.queue.waiting(write.wallet);
@@ -340,7 +404,7 @@ export class WritePath {
       this.onError(new ProfileCacheError('ERR_OVERLOADED', `L2 is away and ${this.queue.size} writes wait for it: this one is in L1 alone; raise maxQueuedWrites`, { option: 'maxQueuedWrites', wallet: write.wallet }));
     }
     if (result === 'queued') this.row.count(COUNTER.l2Queued);
-    return result === 'queued' ? 'queued' : 'skipped';
+    return result === 'full' ? 'skipped' : 'queued';
   }
 
   /** `gone` is not in the queue any more, or did not get there. */

@@ -12,6 +12,12 @@ export interface PendingWrite {
   event?: string;
   /** What a loader brought: never stamped anew. */
   loaded?: boolean;
+  /** Version of the newest clear that was known when it was last stamped. */
+  knows: number;
+  /** Monotonic: when it came into the queue. */
+  queuedAtMs?: number;
+  /** What has refused an earlier update of this process that yielded to this one: L2 had it before this one was given up, so it is no newer. */
+  beyond?: number;
   /** It is on its way to L2: nobody else sends it meanwhile. */
   sending?: boolean;
   /** L2 has taken it. */
@@ -21,13 +27,19 @@ export interface PendingWrite {
 }
 
 /**
- * `later` stands in for `earlier` from now on. An invalidation is carried out whatever L2 has; a write whose stamp loses is given up, and with
+ * `later` stands in for `earlier` from now on. What has refused that one is not newer than this one either. An invalidation is carried out whatever L2 has; a write whose stamp loses is given up, and with
  * it nobody would remember the invalidation before it: so it takes that over.
  */
 export function standIn(later: PendingWrite, earlier: PendingWrite): void {
   if (isInvalidation(later)) return;
+  yieldTo(later, earlier.beyond ?? 0);
   const invalidation = isInvalidation(earlier) ? earlier : earlier.after;
   if (invalidation !== undefined && invalidation.version > (later.after?.version ?? 0)) later.after = invalidation;
+}
+
+/** L2 refused an update in favour of `version`; it is not stamped past that, because `later` is to take its place. */
+export function yieldTo(later: PendingWrite, version: number): void {
+  if (later.loaded !== true && version > (later.beyond ?? 0)) later.beyond = version;
 }
 
 /** By a caller: what a load that finds nothing removes may be newer than it. */

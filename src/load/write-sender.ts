@@ -15,9 +15,12 @@ import type { StructureSync } from './structure-sync.ts';
 import type { PendingWrite } from './write-queue.ts';
 
 export interface RecordSink {
-  setMany(writes: readonly StoreWrite[]): Promise<WriteOutcome[]>;
-  deleteMany(deletes: readonly { wallet: string; version: number; event?: string }[]): Promise<WriteOutcome[]>;
-  clear(version: number, event?: string): Promise<void>;
+  /** `knows`: the newest clear that is known of; L2 refuses who does not know of its newest. */
+  setMany(writes: readonly StoreWrite[], knows?: number): Promise<WriteOutcome[]>;
+  deleteMany(deletes: readonly { wallet: string; version: number; event?: string }[], knows?: number): Promise<WriteOutcome[]>;
+  /** Resolves with the highest version that it left. */
+  clear(version: number, event?: string): Promise<number>;
+  clearFloor(): Promise<number>;
 }
 
 /** What one call has to send. */
@@ -47,7 +50,7 @@ export class WriteSender {
     this.parts = parts;
   }
 
-  /** Writes of one tick go out in one batch. All of `writes` are updates, or all are invalidations. */
+  /** Writes of one tick go out in one batch. All of `writes` are updates, or all are invalidations; all know of the same clear. */
   send(writes: readonly PendingWrite[]): Promise<WriteOutcome[]> {
     const sent = deferred<WriteOutcome[]>();
     this.batch.push({ writes, sent });
@@ -58,14 +61,20 @@ export class WriteSender {
   private async flush(): Promise<void> {
     const batch = this.batch;
     this.batch = [];
+    // Nearly always one.
+    const known = new Set(batch.map(({ writes }) => writes[0].knows));
+    await Promise.all(Array.from(known, (knows) => this.flushKnowing(knows, known.size === 1 ? batch : batch.filter(({ writes }) => writes[0].knows === knows))));
+  }
+
+  private async flushKnowing(knows: number, batch: readonly WriteGroup[]): Promise<void> {
     const { sink } = this.parts;
     await Promise.all([
       this.run(batch.filter(({ writes }) => writes[0].record !== undefined), async (writes, seqs) => {
         await this.tablesOf(writes);
-        return sink.setMany(writes.map((write, i) => this.storeWrite(write, seqs, i)));
+        return sink.setMany(writes.map((write, i) => this.storeWrite(write, seqs, i)), knows);
       }),
       this.run(batch.filter(({ writes }) => writes[0].record === undefined), (writes, seqs) =>
-        sink.deleteMany(writes.map((write, i) => ({ wallet: write.wallet, version: write.version, event: this.eventText(write, seqs, i) }))),
+        sink.deleteMany(writes.map((write, i) => ({ wallet: write.wallet, version: write.version, event: this.eventText(write, seqs, i) })), knows),
       ),
     ]);
   }

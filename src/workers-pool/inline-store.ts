@@ -138,7 +138,7 @@ export class InlineStore {
   }
 
   /** As `L2Client.setMany`. */
-  async write(writes: readonly StoreWrite[], deadlineMs: number): Promise<WriteOutcome[]> {
+  async write(writes: readonly StoreWrite[], deadlineMs: number, knows: number | undefined): Promise<WriteOutcome[]> {
     const store = this.#store as L2Store;
     const { compression, graceMs } = this.#parts;
     const createdAtMs = store.nowMs();
@@ -148,7 +148,7 @@ export class InlineStore {
     });
     this.#underWay++;
     try {
-      const outcomes = await store.setMany(requests, deadlineMs);
+      const outcomes = await store.setMany(requests, deadlineMs, knows);
       if (outcomes.some(({ status }) => status === 'failed')) this.#notBeforeMs = this.#parts.clock.monotonicMs() + PAUSE_AFTER_FAILURE_MS;
       return outcomes;
     } finally {

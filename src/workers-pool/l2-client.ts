@@ -120,30 +120,33 @@ export class L2Client {
     return parts;
   }
 
-  /** One outcome for each write, by index, after `l2TimeoutMs` at the latest. Rejects with ERR_CLOSED alone. */
-  async setMany(writes: readonly StoreWrite[]): Promise<WriteOutcome[]> {
+  /**
+   * One outcome for each write, by index, after `l2TimeoutMs` at the latest. Rejects with ERR_CLOSED alone.
+   * `knows`: the newest clear that the writer knows of (src/l2/store.ts, rule 5).
+   */
+  async setMany(writes: readonly StoreWrite[], knows?: number): Promise<WriteOutcome[]> {
     this.#mustBeOpen();
     if (writes.length === 0) return [];
     this.#counts.writes += writes.length;
     const way = this.#inline?.choose('write', writes.length, bytesOf(writes)) ?? 'worker';
     const startMs = performance.now();
-    const outcomes = way === 'inline' ? await this.#inline!.write(writes, systemClock.monotonicMs() + this.#timeoutMs) : await this.#setByWorkers(writes);
+    const outcomes = way === 'inline' ? await this.#inline!.write(writes, systemClock.monotonicMs() + this.#timeoutMs, knows) : await this.#setByWorkers(writes, knows);
     if (way === 'inline') this.#counts.inlineWrites++;
     if (writes.length === 1 && outcomes[0].status !== 'failed') this.#inline?.took('write', way, performance.now() - startMs);
     return outcomes;
   }
 
-  #setByWorkers(writes: readonly StoreWrite[]): Promise<WriteOutcome[]> {
+  #setByWorkers(writes: readonly StoreWrite[], knows: number | undefined): Promise<WriteOutcome[]> {
     const lists = this.#splitWrites(writes).flatMap((list) => cutByBytes(list, writes, this.#limits.maxWriteTaskBytes));
-    return new WriteMany<StoreWrite>(this.#writeParts, writes, buildSet).start(lists);
+    return new WriteMany<StoreWrite>(this.#writeParts, writes, buildSet, knows).start(lists);
   }
 
   /** Leaves a tombstone with its version for each wallet. Outcomes as for `setMany`. */
-  async deleteMany(deletes: readonly StoreDelete[]): Promise<WriteOutcome[]> {
+  async deleteMany(deletes: readonly StoreDelete[], knows?: number): Promise<WriteOutcome[]> {
     this.#mustBeOpen();
     if (deletes.length === 0) return [];
     this.#counts.writes += deletes.length;
-    return new WriteMany<StoreDelete>(this.#writeParts, deletes, buildDelete).start(this.#splitWrites(deletes));
+    return new WriteMany<StoreDelete>(this.#writeParts, deletes, buildDelete, knows).start(this.#splitWrites(deletes));
   }
 
   #splitWrites(writes: readonly StoreDelete[]): Uint32Array[] {
@@ -151,9 +154,13 @@ export class L2Client {
     return split(wallets, { maxItems: this.#limits.maxWritesPerTask, threads: this.#threads, buckets: this.#buckets });
   }
 
-  /** Has a time limit of its own, `LIMITS.clearTimeoutMs` (or l2TimeoutMs, if that is longer). */
-  async clear(version: number, event?: string): Promise<void> {
-    await this.#call({ op: 'clear', version, event }, Math.max(this.#timeoutMs, this.#limits.clearTimeoutMs));
+  /** As `L2Store.clear`. Has a time limit of its own, `LIMITS.clearTimeoutMs` (or l2TimeoutMs, if that is longer). */
+  async clear(version: number, event?: string): Promise<number> {
+    return (await this.#call({ op: 'clear', version, event }, Math.max(this.#timeoutMs, this.#limits.clearTimeoutMs))) as number;
+  }
+
+  async clearFloor(): Promise<number> {
+    return (await this.#call({ op: 'clearFloor' })) as number;
   }
 
   async publish(event: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** Starts the threads and waits until each has opened its store; what goes wrong is one typed error, with nothing left running. */
 import { systemClock } from '../clock.ts';
 import { ProfileCacheError } from '../errors.ts';
+import { rememberedMs } from '../l2/remembered.ts';
 import { describeL2 } from '../options.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { InboxShape } from './inbox.ts';
@@ -11,16 +12,15 @@ import { workerUrl } from './worker-url.ts';
 
 /** A thread and its modules take this long on a busy machine, before it begins to connect. */
 const START_THREAD_MS = 10_000;
-const MIN_TOMBSTONE_MS = 60_000;
-const MAX_TOMBSTONE_MS = 86_400_000;
 
 /** What every store of this cache is made with. */
-export const storeTimes = ({ channel, connectTimeoutMs, l2TimeoutMs, maxProfileBytes }: ResolvedOptions) => ({
-  channelName: channel.name,
-  connectTimeoutMs,
+export const storeTimes = (options: ResolvedOptions) => ({
+  channelName: options.channel.name,
+  connectTimeoutMs: options.connectTimeoutMs,
   // The store gives up first, so that its own error (which node, what happened) is the one that is told.
-  commandTimeoutMs: Math.max(1, Math.floor(l2TimeoutMs * 0.9)),
-  maxProfileBytes,
+  commandTimeoutMs: Math.max(1, Math.floor(options.l2TimeoutMs * 0.9)),
+  maxProfileBytes: options.maxProfileBytes,
+  rememberedMs: rememberedMs(options),
 });
 
 export async function openPool(options: ResolvedOptions, inbox: InboxShape, limits: Limits, internals: L2ClientInternals): Promise<WorkerPool> {
@@ -31,8 +31,6 @@ export async function openPool(options: ResolvedOptions, inbox: InboxShape, limi
     ...storeTimes(options),
     compression: options.codec.compression,
     graceMs: options.load.graceSeconds * 1000,
-    // As long as what it deleted could have lived, were it written once more by someone late.
-    tombstoneTtlMs: Math.min(Math.max((options.l2TtlSeconds + options.load.graceSeconds) * 1000, MIN_TOMBSTONE_MS), MAX_TOMBSTONE_MS),
     maxSpillBytes: limits.maxSpillBytes,
     inbox,
     storeModule: internals.storeModule,

@@ -25,7 +25,12 @@ export interface GetTask extends TaskHead {
 
 /** Numbers of one write in `SetTask.numbers`. */
 export const SET_NUMBERS = 4;
-export interface SetTask extends TaskHead {
+interface WriteTaskHead extends TaskHead {
+  /** Version of the newest clear that the writer knows of; none is asked for where absent. */
+  knows?: number;
+}
+
+export interface SetTask extends WriteTaskHead {
   op: 'set';
   wallets: readonly string[];
   /** For each write: schemaId, version, ttlMs, rawBytes. */
@@ -36,7 +41,7 @@ export interface SetTask extends TaskHead {
   events?: ReadonlyArray<string | undefined>;
 }
 
-export interface DeleteTask extends TaskHead {
+export interface DeleteTask extends WriteTaskHead {
   op: 'delete';
   wallets: readonly string[];
   versions: Float64Array;
@@ -46,6 +51,7 @@ export interface DeleteTask extends TaskHead {
 export type CallTask = TaskHead &
   (
     | { op: 'clear'; version: number; event?: string }
+    | { op: 'clearFloor' }
     | { op: 'publish'; event: string }
     | { op: 'getBlob'; name: string }
     | { op: 'putBlob'; name: string; bytes: Uint8Array }
@@ -61,13 +67,13 @@ export type CallTask = TaskHead &
 export type Task = GetTask | SetTask | DeleteTask | CallTask;
 
 /** What a call may answer. */
-export type CallValue = undefined | boolean | Uint8Array | StoreHealth | (LeaseAnswer | WireError)[];
+export type CallValue = undefined | boolean | number | Uint8Array | StoreHealth | (LeaseAnswer | WireError)[];
 
 export type Reply =
   /** The chunk is filled. `spill` holds raw records that did not fit, transferred. */
   | { is: 'read'; errors?: WireError[]; spill?: Uint8Array[] }
-  /** All stored, except `older` (pairs: index, stored version) and `failed` (pairs: index, index in `errors`). */
-  | { is: 'written'; older?: number[]; failed?: number[]; errors?: WireError[] }
+  /** All stored, except `older` and `cleared` (pairs: index, stored version, or that of a clear) and `failed` (pairs: index, index in `errors`). */
+  | { is: 'written'; older?: number[]; cleared?: number[]; failed?: number[]; errors?: WireError[] }
   | { is: 'value'; value: CallValue }
   /** Begun too late; nothing was done. */
   | { is: 'late' }
@@ -89,7 +95,8 @@ export interface WorkerData {
   commandTimeoutMs: number;
   compression: 'lz4' | 'none';
   maxProfileBytes: number;
-  tombstoneTtlMs: number;
+  /** How long tombstones and clears are kept in L2. */
+  rememberedMs: number;
   /** How long beyond its life a record is kept in L2. */
   graceMs: number;
   /** Bytes of records that one reply may carry beside the inbox; one record always may. */

@@ -26,8 +26,8 @@ export interface StoreDelete {
 
 export type WriteOutcome =
   | { status: 'stored' }
-  /** Refused: what is stored is as new or newer. */
-  | { status: 'older'; storedVersion: number }
+  /** Refused: what is stored is as new or newer; `cleared`: that is a clear that the writer did not know of. */
+  | { status: 'older'; storedVersion: number; cleared?: true }
   | { status: 'failed'; error: ProfileCacheError };
 
 export interface WriteParts {
@@ -38,7 +38,7 @@ export interface WriteParts {
 }
 
 type Message = { task: Task; transfer?: ArrayBuffer[] };
-type BuildTask<W> = (writes: readonly W[], seq: number, deadlineMs: number) => Message;
+type BuildTask<W> = (writes: readonly W[], seq: number, deadlineMs: number, knows: number | undefined) => Message;
 
 const STORED: WriteOutcome = Object.freeze({ status: 'stored' });
 
@@ -48,9 +48,11 @@ export class WriteMany<W extends StoreDelete> {
   readonly writes: readonly W[];
   readonly build: BuildTask<W>;
   readonly timeoutMs: number;
+  readonly knows: number | undefined;
   #open = 0;
 
-  constructor(parts: WriteParts, writes: readonly W[], build: BuildTask<W>) {
+  constructor(parts: WriteParts, writes: readonly W[], build: BuildTask<W>, knows: number | undefined) {
+    this.knows = knows;
     this.writes = writes;
     this.build = build;
     this.timeoutMs = parts.timeoutMs;
@@ -94,7 +96,7 @@ class WriteJob<W extends StoreDelete> implements Job {
   }
 
   build(seq: number): Message {
-    return this.#of.build(pick(this.#of.writes, this.#indices), seq, this.deadlineMs);
+    return this.#of.build(pick(this.#of.writes, this.#indices), seq, this.deadlineMs, this.#of.knows);
   }
 
   answered(reply: Reply, { retried, release }: { retried: boolean; release: () => void }): void {
@@ -102,13 +104,14 @@ class WriteJob<W extends StoreDelete> implements Job {
     const { outcomes, writes } = this.#of;
     if (reply.is === 'written') {
       for (const i of this.#indices) outcomes[i] = STORED;
-      const { older = [], failed = [] } = reply;
+      const { older = [], cleared = [], failed = [] } = reply;
       for (let k = 0; k < older.length; k += 2) {
         const i = this.#indices[older[k]];
         const storedVersion = older[k + 1];
         // The attempt that died with its thread had taken effect: what refuses the write is the write itself.
         outcomes[i] = retried && storedVersion === writes[i].version ? STORED : { status: 'older', storedVersion };
       }
+      for (let k = 0; k < cleared.length; k += 2) outcomes[this.#indices[cleared[k]]] = { status: 'older', storedVersion: cleared[k + 1], cleared: true };
       const errors = (reply.errors ?? []).map((wire) => ProfileCacheError.fromWire(wire));
       for (let k = 0; k < failed.length; k += 2) outcomes[this.#indices[failed[k]]] = { status: 'failed', error: errors[failed[k + 1]] };
     } else if (reply.is === 'late') {
@@ -132,7 +135,7 @@ class WriteJob<W extends StoreDelete> implements Job {
   }
 }
 
-export const buildSet: BuildTask<StoreWrite> = (writes, seq, deadlineMs) => {
+export const buildSet: BuildTask<StoreWrite> = (writes, seq, deadlineMs, knows) => {
   const numbers = new Float64Array(writes.length * SET_NUMBERS);
   // A buffer of its own: moving a pooled one would clone, or detach, what others live in.
   const bytes = new Uint8Array(writes.reduce((sum, { raw }) => sum + raw.length, 0));
@@ -142,11 +145,11 @@ export const buildSet: BuildTask<StoreWrite> = (writes, seq, deadlineMs) => {
     bytes.set(raw, at);
     at += raw.length;
   });
-  return { task: { op: 'set', seq, deadlineMs, wallets: writes.map(({ wallet }) => wallet), numbers, bytes, events: eventsOf(writes) }, transfer: [bytes.buffer] };
+  return { task: { op: 'set', seq, deadlineMs, knows, wallets: writes.map(({ wallet }) => wallet), numbers, bytes, events: eventsOf(writes) }, transfer: [bytes.buffer] };
 };
 
-export const buildDelete: BuildTask<StoreDelete> = (deletes, seq, deadlineMs) => ({
-  task: { op: 'delete', seq, deadlineMs, wallets: deletes.map(({ wallet }) => wallet), versions: Float64Array.from(deletes, ({ version }) => version), events: eventsOf(deletes) },
+export const buildDelete: BuildTask<StoreDelete> = (deletes, seq, deadlineMs, knows) => ({
+  task: { op: 'delete', seq, deadlineMs, knows, wallets: deletes.map(({ wallet }) => wallet), versions: Float64Array.from(deletes, ({ version }) => version), events: eventsOf(deletes) },
 });
 
 const eventsOf = (writes: readonly StoreDelete[]) => (writes.some(({ event }) => event !== undefined) ? writes.map(({ event }) => event) : undefined);

@@ -16,7 +16,7 @@ import type { CallTask, CallValue, DeleteTask, GetTask, Reply, SetTask, Task, Wo
 import type { StoreSlot } from './store-slot.ts';
 import { ErrorTable, asTyped } from './typed-error.ts';
 
-export type RunnerSettings = Pick<WorkerData, 'compression' | 'maxProfileBytes' | 'tombstoneTtlMs' | 'graceMs' | 'maxSpillBytes'>;
+export type RunnerSettings = Pick<WorkerData, 'compression' | 'maxProfileBytes' | 'rememberedMs' | 'graceMs' | 'maxSpillBytes'>;
 
 
 export class TaskRunner {
@@ -93,18 +93,18 @@ export class TaskRunner {
     }
     // A write that was reported as too late must not take effect: packing took time.
     if (this.#late(task)) return { is: 'late' };
-    return written(await store.setMany(requests, task.deadlineMs));
+    return written(await store.setMany(requests, task.deadlineMs, task.knows));
   }
 
   async #delete(store: L2Store, task: DeleteTask): Promise<Reply> {
     const { wallets, versions, events } = task;
-    const { tombstoneTtlMs } = this.#settings;
+    const { rememberedMs: tombstoneTtlMs } = this.#settings;
     const nowMs = store.nowMs();
     const requests = wallets.map((wallet, i): DeleteRequest => {
       const version = versions[i];
       return { wallet, version, tombstone: packTombstone(wallet, version, nowMs, nowMs + tombstoneTtlMs), tombstoneTtlMs, event: events?.[i] };
     });
-    return written(await store.deleteMany(requests, task.deadlineMs));
+    return written(await store.deleteMany(requests, task.deadlineMs, task.knows));
   }
 }
 
@@ -112,14 +112,16 @@ const answer = (reply: Reply): Answer => ({ reply, transfer: [] });
 
 function written(outcomes: readonly SetOutcome[]): Reply {
   const older: number[] = [];
+  const cleared: number[] = [];
   const failed: number[] = [];
   const errors = new ErrorTable();
   outcomes.forEach((outcome, i) => {
-    if (outcome.status === 'older') older.push(i, outcome.storedVersion);
+    if (outcome.status === 'older') (outcome.cleared === true ? cleared : older).push(i, outcome.storedVersion);
     else if (outcome.status === 'failed') failed.push(i, errors.add(outcome.error satisfies ProfileCacheError, 'ERR_L2_UNAVAILABLE'));
   });
   const reply: Reply = { is: 'written' };
   if (older.length > 0) reply.older = older;
+  if (cleared.length > 0) reply.cleared = cleared;
   if (failed.length > 0) Object.assign(reply, { failed, errors: errors.list });
   return reply;
 }
@@ -128,7 +130,9 @@ function call(store: L2Store, task: CallTask): Promise<CallValue> {
   const { deadlineMs } = task;
   switch (task.op) {
     case 'clear':
-      return store.clear(task.version, task.event, deadlineMs).then(() => undefined);
+      return store.clear(task.version, task.event, deadlineMs);
+    case 'clearFloor':
+      return store.clearFloor(deadlineMs);
     case 'publish':
       return store.publish(task.event, deadlineMs).then(() => undefined);
     case 'getBlob':

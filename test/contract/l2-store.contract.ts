@@ -23,6 +23,7 @@ export interface L2StoreContractOptions {
 }
 
 const LIFE_MS = 60_000;
+const CLEARED_BY_5 = { status: 'older', storedVersion: 5, cleared: true };
 const BULK_KEYS = 2_000;
 
 /** `makeStore` resolves with an opened store over an empty space of its own. */
@@ -244,12 +245,35 @@ export function l2StoreContract(name: string, makeStore: () => Promise<L2Store>,
       await store.setMany([set('new', 6)]);
       await store.clear(5);
       const late = Array.from({ length: 40 }, (_, i) => set(`late${i}`, i % 2 === 0 ? 5 : 4));
-      for (const outcome of await other.setMany(late)) expect(outcome).toEqual({ status: 'older', storedVersion: 5 });
-      expect(await other.deleteMany([del('late0', 3)])).toEqual([{ status: 'older', storedVersion: 5 }]);
+      for (const outcome of await other.setMany(late)) expect(outcome).toEqual(CLEARED_BY_5);
+      expect(await other.deleteMany([del('late0', 3)])).toEqual([CLEARED_BY_5]);
       expect(await other.setMany([set('new', 4), set('late1', 6)])).toEqual([{ status: 'older', storedVersion: 6 }, { status: 'stored' }]);
       // An older clear lowers nothing.
       await store.clear(2);
-      expect(await other.setMany([set('late2', 4)])).toEqual([{ status: 'older', storedVersion: 5 }]);
+      expect(await other.setMany([set('late2', 4)])).toEqual([CLEARED_BY_5]);
+    });
+
+    test('a clear tells the highest version that it left, and a newer clear that it met', async () => {
+      await store.setMany([set('old', 1), set('new', 7), set('newest', 9)]);
+      await store.deleteMany([del('deleted', 20)]);
+      expect(await store.clear(5)).toBe(9);
+      expect(await store.clear(12)).toBe(0);
+      expect((await store.getMany(['old', 'new', 'newest'])).map((outcome) => outcome.status)).toEqual(['miss', 'miss', 'miss']);
+      expect(await store.clear(8)).toBe(12);
+    });
+
+    test('who does not know of a clear is refused, whatever the version', async () => {
+      const other = await twin();
+      await store.setMany([set('new', 6)]);
+      expect(await other.clearFloor()).toBe(0);
+      expect(await other.setMany([set('none yet', 1)], undefined, 0)).toEqual([{ status: 'stored' }]);
+      await store.clear(5);
+      expect(await other.clearFloor()).toBe(5);
+      expect(await other.setMany([set('ahead', 100), set('new', 101)], undefined, 4)).toEqual([CLEARED_BY_5, CLEARED_BY_5]);
+      expect(await other.deleteMany([del('new', 102)], undefined, 4)).toEqual([CLEARED_BY_5]);
+      expect((await store.getMany(['ahead', 'new'])).map((outcome) => outcome.status)).toEqual(['miss', 'hit']);
+      expect(await other.setMany([set('ahead', 100), set('new', 101)], undefined, 5)).toEqual([{ status: 'stored' }, { status: 'stored' }]);
+      expect(await other.deleteMany([del('new', 102)], undefined, 6)).toEqual([{ status: 'stored' }]);
     });
 
     test('an event goes out with the write that takes effect, and only then', async () => {

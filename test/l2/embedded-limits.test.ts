@@ -221,7 +221,7 @@ describe('embedded store, bounds', () => {
     for (const reader of [store, other, await open(folder.path)]) {
       expect((await reader.getMany(['old', 'old2', 'new'])).map((outcome) => outcome.status)).toEqual(['miss', 'miss', 'hit']);
       // A write from before the clear that comes late is refused, as by a tombstone.
-      expect(await reader.setMany([set('late', 10)])).toEqual([{ status: 'older', storedVersion: 10 }]);
+      expect(await reader.setMany([set('late', 10)])).toEqual([{ status: 'older', storedVersion: 10, cleared: true }]);
     }
     expect(readVersion(tombstoneEnvelope('w', 7))).toBe(7);
   });

@@ -53,8 +53,8 @@ test('floors rise and never sink, one by one and all at once', () => {
   floors.raise('a', 10);
   floors.raise('a', 9);
   expect([floors.of('a'), floors.of('b')]).toEqual([10, 0]);
-  floors.raiseAll(11);
-  floors.raiseAll(5);
+  floors.raiseAll(11, 11);
+  floors.raiseAll(5, 12);
   expect([floors.of('a'), floors.of('b')]).toEqual([11, 11]);
   floors.raise('b', 12);
   expect([floors.of('a'), floors.of('b')]).toEqual([11, 12]);

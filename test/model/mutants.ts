@@ -24,6 +24,7 @@ interface Insides {
     clearedAt: number;
     settle(write: PendingWrite): void;
     becomesInvalidation(write: PendingWrite): boolean;
+    replayOne(write: PendingWrite): Promise<boolean>;
   };
   parts: { channel: { speak(): void; publishers: { check(): object[] } } };
   turns: { end(wallet: string, end: object, version?: number): void; nextVersion(): number };
@@ -314,5 +315,44 @@ export const MUTANTS: Mutant[] = [
     name: 'clear raises no floor',
     weather: 'everything is cleared',
     sabotage: ({ l1 }) => void (l1.clear = () => l1.writer.clear()),
+  },
+  {
+    name: 'clear leaves what a calendar ahead has stamped',
+    weather: 'everything is cleared, by calendars that disagree',
+    sabotage: ({ client }) => {
+      const clear = client.clear.bind(client);
+      client.clear = (version, event) => clear(version, event).then(() => 0);
+    },
+  },
+  {
+    name: 'L2 takes writes of who does not know that it has been cleared',
+    weather: 'everything is cleared, by calendars that disagree',
+    sabotage: ({ client }) => {
+      const { setMany, deleteMany } = client;
+      client.setMany = (writes) => setMany.call(client, writes);
+      client.deleteMany = (deletes) => deleteMany.call(client, deletes);
+    },
+  },
+  {
+    name: 'a load that began before a clear was heard of is kept if its stamp is greater',
+    weather: 'everything is cleared, by calendars that disagree',
+    sabotage: ({ floors }) => void (floors.overtake = (wallet, version) => version < floors.of(wallet)),
+  },
+  {
+    name: 'a clear leaves the floors of single wallets',
+    weather: 'everything is cleared, by calendars that disagree',
+    sabotage: ({ floors }) => void ((floors as unknown as { floors: { clear(): void } }).floors.clear = () => {}),
+  },
+  {
+    name: 'an update that yields to a later one does not tell it what it was refused for',
+    weather: 'updates that yield to later ones',
+    sabotage: (node) => {
+      const { writes } = inside(node);
+      const replayOne = writes.replayOne.bind(writes);
+      writes.replayOne = (write) => {
+        write.beyond = 0;
+        return replayOne(write);
+      };
+    },
   },
 ];

@@ -181,8 +181,12 @@ export class MemoryStore implements L2Store {
     if (how === 'oom') for (const hoard: number[][] = []; ; ) hoard.push(Array<number>(1_000_000).fill(hoard.length));
   }
 
-  async clear(version: number): Promise<void> {
+  async clear(version: number): Promise<number> {
     for (const [wallet, row] of this.#log.rows()) if (row.version <= version && !row.tombstone) this.#put(wallet, { envelope: new Uint8Array(0), version: version + 1, tombstone: true });
+    return Math.max(0, ...[...this.#log.rows().values()].filter((row) => !row.tombstone).map((row) => row.version));
+  }
+  async clearFloor(): Promise<number> {
+    return 0;
   }
   async publish(event: string): Promise<void> {
     this.#log.put(`event:${event}`, { envelope: Buffer.from(event), version: 1, tombstone: false });

@@ -222,7 +222,7 @@ export function judgeRest(world: World, answers: { node: WorldNode; wallet: stri
     // It has expired since it was read.
     if (stored === 0 && (world.expiries.get(seen) ?? Infinity) <= world.time.nowMs + L1_ROUNDING_MS) continue;
     const refused = row !== undefined && row.version < node.floors.of(wallet);
-    if (seen === stored || (seen === 0 && refused && clearedAfter(history))) continue;
+    if (seen === stored || (seen === 0 && refused && clearFailed(history))) continue;
     if (!given.l2Keeps && (seen === 0 || stampOf(world, seen) > (row?.version ?? 0))) continue;
     breaches.push(`4: at rest ${node.name} answers #${seen} for ${wallet}, L2 holds #${stored}@${row?.version}; floor ${node.floors.of(wallet)}`);
   }
@@ -232,7 +232,7 @@ export function judgeRest(world: World, answers: { node: WorldNode; wallet: stri
     const value = row?.raw === undefined ? undefined : made.get(idOf(row.raw));
     if (value === undefined || row === undefined) continue;
     for (const newer of history.deeds) {
-      if (newer.act === 'clear' || !changes(newer, wallet) || newer.id === value.id || newer.error !== undefined || !isOlder(value, newer, given)) continue;
+      if (!changes(newer, wallet) || newer.id === value.id || newer.error !== undefined || !isOlder(value, newer, given)) continue;
       // Another process's word that waited in the queue may come after all.
       if (newer.l2 === 'queued' && newer.node !== value.node && !given.clocksAgree) continue;
       breaches.push(`3: at rest ${wallet} holds #${value.id} (${value.kind}), older than ${show(newer)}`);
@@ -278,6 +278,7 @@ const changes = ({ act, wallet }: Deed, of: string): boolean => act === 'clear' 
 /** `value` was over and done with, or a load of it had begun, before `newer` began. */
 function isOlder(value: Maker, newer: Deed, given: Verdict): boolean {
   if (value.begin >= newer.begin) return false;
+  if (newer.act === 'clear') return isCleared(value, newer);
   // A load is as old as its beginning; across processes the calendars must agree for that.
   if (value.kind === 'load') return value.node === newer.node || given.clocksAgree;
   // One thread's calls are stamped in their order.
@@ -285,6 +286,12 @@ function isOlder(value: Maker, newer: Deed, given: Verdict): boolean {
   if (value.end === undefined || value.end >= newer.begin) return false;
   // Of another process's write that is still queued nobody knows; it arrives when it arrives.
   return value.node === newer.node || value.l2 === 'stored';
+}
+
+/** Whatever the calendars say, and where it waited. */
+function isCleared(value: Maker, clear: Deed): boolean {
+  if (value.kind === 'load' || (value.node === clear.node && !value.attached && !clear.attached)) return true;
+  return value.end !== undefined && value.end < clear.begin;
 }
 
 function judgeError(deed: Deed, loaders: LoaderCall[], breaches: string[]): void {
@@ -322,6 +329,6 @@ function judgeLoads({ loaders }: History, world: World, given: Verdict, breaches
   }
 }
 
-const clearedAfter = (history: History): boolean => history.deeds.some(({ act }) => act === 'clear');
+const clearFailed = (history: History): boolean => history.deeds.some(({ act, error }) => act === 'clear' && error !== undefined);
 const stampOf = (world: World, id: number): number => world.stamps.get(id)?.at(-1) ?? 0;
 const show = ({ act, node, wallet, id, seen, l2, begin, end }: Deed): string => `n${node} ${act} ${wallet}${id === undefined ? '' : ` #${id}`}${seen === undefined ? '' : ` -> #${seen}`}${l2 === undefined ? '' : ` (${l2})`} [${begin}-${end ?? ''}]`;

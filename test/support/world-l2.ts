@@ -61,8 +61,9 @@ export class WorldL2 {
     return row === undefined || (row.goneAtMs ?? row.expiresAtMs) <= this.time.nowMs ? undefined : row;
   }
 
-  write(wallet: string, row: Row, event: string | undefined): WriteOutcome {
-    const storedVersion = Math.max(this.row(wallet)?.version ?? 0, this.clearFloor);
+  write(wallet: string, row: Row, event: string | undefined, knows = Infinity): WriteOutcome {
+    const storedVersion = this.row(wallet)?.version ?? 0;
+    if (knows < this.clearFloor || (row.version <= this.clearFloor && storedVersion <= this.clearFloor)) return { status: 'older', storedVersion: this.clearFloor, cleared: true };
     if (storedVersion >= row.version) return { status: 'older', storedVersion };
     this.rows.set(wallet, row);
     this.landed.push({ wallet, version: row.version, raw: row.raw });
@@ -78,10 +79,12 @@ export class WorldL2 {
     return newest;
   }
 
-  clear(version: number, event: string | undefined): void {
+  clear(version: number, event: string | undefined): number {
+    const newerClear = this.clearFloor > version ? this.clearFloor : 0;
     this.clearFloor = Math.max(this.clearFloor, version);
     for (const [wallet, row] of this.rows) if (row.version <= version && row.raw !== undefined) this.rows.delete(wallet);
     if (event !== undefined) this.publish(event);
+    return Math.max(newerClear, ...[...this.rows.values()].filter(({ raw }) => raw !== undefined).map((row) => row.version));
   }
 
   publish(event: string): void {
@@ -255,21 +258,26 @@ export class WorldClient {
     return result;
   }
 
-  setMany(writes: readonly StoreWrite[]): Promise<WriteOutcome[]> {
+  setMany(writes: readonly StoreWrite[], knows?: number): Promise<WriteOutcome[]> {
     return Promise.all(writes.map(({ wallet, raw, schemaId, version, ttlMs, event }) => {
       const row = { raw: new Uint8Array(raw), schemaId, version, createdAtMs: this.time.nowMs, expiresAtMs: this.time.nowMs + ttlMs, goneAtMs: this.time.nowMs + ttlMs + this.graceMs };
-      return this.outcome(`set ${wallet}@${version}`, () => this.l2.write(wallet, row, event));
+      return this.outcome(`set ${wallet}@${version}`, () => this.l2.write(wallet, row, event, knows));
     }));
   }
 
-  deleteMany(deletes: readonly StoreDelete[]): Promise<WriteOutcome[]> {
+  deleteMany(deletes: readonly StoreDelete[], knows?: number): Promise<WriteOutcome[]> {
     return Promise.all(deletes.map(({ wallet, version, event }) => {
       const row = { raw: undefined, schemaId: 0, version, createdAtMs: this.time.nowMs, expiresAtMs: this.time.nowMs + TOMBSTONE_TTL_MS };
-      return this.outcome(`delete ${wallet}@${version}`, () => this.l2.write(wallet, row, event));
+      return this.outcome(`delete ${wallet}@${version}`, () => this.l2.write(wallet, row, event, knows));
     }));
   }
 
-  clear(version: number, event?: string): Promise<void> {
+  /** Asked when a process starts, before the plan begins. */
+  clearFloor(): Promise<number> {
+    return Promise.resolve(this.l2.clearFloor);
+  }
+
+  clear(version: number, event?: string): Promise<number> {
     return this.request(`clear@${version}`, () => this.l2.clear(version, event));
   }
 

@@ -28,7 +28,7 @@ import { parseOptions, type ProfileCacheOptions } from '../../src/options.ts';
 import { ProfileCache } from '../../src/profile-cache.ts';
 import type { L2Client } from '../../src/workers-pool/l2-client.ts';
 import type { Order } from './world-order.ts';
-import { WorldClient, WorldL2, WorldSource, type Fate, type MessageFate } from './world-l2.ts';
+import { TOMBSTONE_TTL_MS, WorldClient, WorldL2, WorldSource, type Fate, type MessageFate } from './world-l2.ts';
 import { afterMicrotasks, settled, VirtualTime } from './world-time.ts';
 
 /** A profile of the world: the number of the write that made it. */
@@ -127,7 +127,7 @@ export class WorldNode {
     this.owner = new Owner({
       region, l1: this.l1, thread: this.thread, client, structures: new StructureSync(client, tables), versions: this.versions, clock, publisher: this.name,
       channel: new UpdateChannel(this.source, this.name, rows[0], clock), publishes: true,
-      timeoutMs, buckets: 0, leaseMs: options.leaseMs ?? 2_000, graceMs: this.graceMs, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
+      timeoutMs, buckets: 0, leaseMs: options.leaseMs ?? 2_000, graceMs: this.graceMs, rememberedMs: TOMBSTONE_TTL_MS, maxQueuedWrites: 1_000, maxProfiles, maxBytes: 16 * 1024,
       events: { updated: on('updated'), invalidated: on('invalidated'), l2Up: on('l2Up'), l2Down: on('l2Down'), channelGap: on('channelGap'), alert: on('alert'), error: on('error') } as unknown as OwnerEvents,
     });
     this.cache = this.makeCache(this.thread, this.owner, events);

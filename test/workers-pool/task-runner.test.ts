@@ -9,7 +9,7 @@ import { REOPEN_PAUSE_MS, StoreSlot } from '../../src/workers-pool/store-slot.ts
 import { TaskRunner } from '../../src/workers-pool/task-runner.ts';
 import { MemoryStore, makeMemoryStoreData } from '../support/memory-store.ts';
 
-const settings = { compression: 'lz4', maxProfileBytes: 100_000, tombstoneTtlMs: 60_000, graceMs: 0, maxSpillBytes: 10_000 } as const;
+const settings = { compression: 'lz4', maxProfileBytes: 100_000, rememberedMs: 60_000, graceMs: 0, maxSpillBytes: 10_000 } as const;
 const inbox = new InboxView(makeInbox(2, 4096));
 
 class TestClock implements Clock {

@@ -1,11 +1,10 @@
 /** What one thread knows of the log: its segments, and which record of each key is the newest. */
 import { randomBytes } from 'node:crypto';
 import { KeyIndex } from './key-index.ts';
-import { KIND_CLEAR, KIND_FLOOR } from './layout.ts';
+import { KIND_CLEAR, KIND_FLOOR, KIND_RECORD } from './layout.ts';
 import type { Segment } from './segment.ts';
+import { MIN_REMEMBERED_MS } from '../remembered.ts';
 
-/** How long after a clear() older writes are refused, as a tombstone of every key would do. */
-export const CLEAR_FLOOR_MS = 60_000;
 const MAX_CLEARS = 16;
 
 /** A frame and where it lies. */
@@ -31,8 +30,11 @@ export class LogState {
   /** Blobs and files set aside. */
   otherBytes = 0;
   #nextId = 1;
+  readonly #rememberedMs: number;
 
-  constructor() {
+  /** @param rememberedMs how long after a clear() older writes are refused, as a tombstone of every key would do. */
+  constructor(rememberedMs: number = MIN_REMEMBERED_MS) {
+    this.#rememberedMs = rememberedMs;
     const seed = randomBytes(8);
     this.index = new KeyIndex(seed.readInt32LE(0), seed.readInt32LE(4));
   }
@@ -144,8 +146,21 @@ export class LogState {
   /** Version that a recent clear() refuses, 0 without one. */
   clearFloor(nowMs: number): number {
     let floor = 0;
-    for (const clear of this.clears) if (clear.writtenMs + CLEAR_FLOOR_MS > nowMs && clear.version > floor) floor = clear.version;
+    for (const clear of this.clears) if (clear.writtenMs + this.#rememberedMs > nowMs && clear.version > floor) floor = clear.version;
     return floor;
+  }
+
+  /** Of the profiles that are there: the highest version, and the latest time of writing; zeros without any. */
+  newest(nowMs: number): Clear {
+    const { index } = this;
+    let version = 0;
+    let writtenMs = 0;
+    for (let slot = 0; slot < index.slots; slot++) {
+      if (!index.isLive(slot) || index.kind[slot] !== KIND_RECORD || index.expiresMs[slot] <= nowMs) continue;
+      version = Math.max(version, index.version[slot]);
+      writtenMs = Math.max(writtenMs, index.writtenMs[slot]);
+    }
+    return { version, writtenMs };
   }
 
   applyClear(clear: Clear): void {

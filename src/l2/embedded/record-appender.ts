@@ -74,13 +74,13 @@ export class RecordAppender {
   }
 
   /** One outcome for each item, in their order; nothing throws. */
-  write(items: readonly Write[], deadlineMs: number): SetOutcome[] {
+  write(items: readonly Write[], deadlineMs: number, knows: number): SetOutcome[] {
     const outcomes: SetOutcome[] = [];
     let next = 0;
     try {
       while (next < items.length) {
         if (this.#clock.monotonicMs() >= deadlineMs) throw new ProfileCacheError('ERR_L2_TIMEOUT', 'the embedded store came to this write after its deadline; raise l2TimeoutMs, or write less at once', { option: 'l2TimeoutMs' });
-        next = this.#writeBatch(items, next, outcomes);
+        next = this.#writeBatch(items, next, outcomes, knows);
       }
     } catch (error) {
       const typed = this.#typed(error);
@@ -89,15 +89,20 @@ export class RecordAppender {
     return outcomes;
   }
 
-  clear(version: number, event: string | undefined): void {
+  /** Returns the highest version that it left, or that of a newer clear. */
+  clear(version: number, event: string | undefined): number {
     const nowMs = this.#clock.wallMs();
+    // The calendar of the machine may have been set back since some of it was written.
+    const writtenMs = Math.max(nowMs, this.#state.newest(nowMs).writtenMs);
+    const floor = this.#state.clearFloor(nowMs);
     const { key } = this.#wallets;
     this.#builder.reset();
-    this.#builder.addFrame({ kind: KIND_CLEAR, version, expiresMs: 0, writtenMs: nowMs }, key, 0, key.subarray(0, 0));
+    this.#builder.addFrame({ kind: KIND_CLEAR, version, expiresMs: 0, writtenMs }, key, 0, key.subarray(0, 0));
     if (event !== undefined) this.#builder.addEvent(event);
     const { segment } = this.#append(nowMs, false);
     segment.hasClear = true;
-    this.#state.applyClear({ version, writtenMs: nowMs });
+    this.#state.applyClear({ version, writtenMs });
+    return Math.max(this.#state.newest(nowMs).version, floor > version ? floor : 0);
   }
 
   publish(event: string): void {
@@ -107,7 +112,7 @@ export class RecordAppender {
   }
 
   /** One append of as many items as fit; all of those that it would store fail together. Returns the next item. */
-  #writeBatch(items: readonly Write[], start: number, outcomes: SetOutcome[]): number {
+  #writeBatch(items: readonly Write[], start: number, outcomes: SetOutcome[], knows: number): number {
     const builder = this.#builder;
     const nowMs = this.#clock.wallMs();
     const clearFloor = this.#state.clearFloor(nowMs);
@@ -122,7 +127,11 @@ export class RecordAppender {
       try {
         const keyBytes = this.#wallets.encode(wallet);
         const rival = newest.get(wallet);
-        const stored = Math.max(clearFloor, rival === undefined ? this.#storedVersion(keyBytes, nowMs) : items[rival.item].version);
+        const stored = rival === undefined ? this.#storedVersion(keyBytes, nowMs) : items[rival.item].version;
+        if (knows < clearFloor || (version <= clearFloor && stored <= clearFloor)) {
+          outcomes[item] = { status: 'older', storedVersion: clearFloor, cleared: true };
+          continue;
+        }
         if (version <= stored) {
           outcomes[item] = { status: 'older', storedVersion: stored };
           if (rival !== undefined) dependent.push(item);
