@@ -3,6 +3,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { BulkLoadedOf, CacheEvents, LoadedOf, LoadManyOptions, LoadOptions, ProfileChange, ReadOptions, UpdateCounts, WriteOptions } from './cache-api.ts';
+import { RecordRoom } from './codec/record-room.ts';
 import { ProfileCacheError } from './errors.ts';
 import type { CacheHandle } from './handle.ts';
 import type { Backend, CacheHealth } from './load/backend.ts';
@@ -144,8 +145,9 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   async updateProfiles(entries: Iterable<readonly [string, P]>, options?: WriteOptions): Promise<UpdateCounts> {
     this.#mustBeOpen();
     this.#life.ttlMs(options?.ttlSeconds);
+    const room = new RecordRoom();
     return updateMany(inBucketOrder(entries, this.handle.settings.buckets), {
-      encode: (wallet, profile) => this.#encode(wallet, profile, options?.ttlSeconds),
+      encode: (wallet, profile) => this.#encode(wallet, profile, options?.ttlSeconds, room),
       send: (part) => this.#backend.update(part),
     });
   }
@@ -260,11 +262,11 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
     return readMany(this.#bulk, asked);
   }
 
-  #encode(wallet: unknown, profile: unknown, ttlSeconds: number | undefined): EncodedUpdate {
+  #encode(wallet: unknown, profile: unknown, ttlSeconds: number | undefined, room?: RecordRoom): EncodedUpdate {
     this.#thread.check(wallet);
     const { bytes, schemaId } = this.#thread.codec.encode(profile);
     // The codec's bytes are good until its next encode: this copy lives until L2 has it.
-    return { wallet, raw: new Uint8Array(bytes), schemaId, ttlMs: this.#life.ttlMs(ttlSeconds) };
+    return { wallet, raw: room?.copy(bytes) ?? new Uint8Array(bytes), schemaId, ttlMs: this.#life.ttlMs(ttlSeconds) };
   }
 
   #unique(wallets: Iterable<string>): string[] {

@@ -97,7 +97,7 @@ export class L1Owner {
 
   /** An update by this process. Raises the floor and voids loads under way. */
   store(record: Incoming): boolean {
-    this.unchecked.delete(record.wallet);
+    if (this.unchecked.size > 0) this.unchecked.delete(record.wallet);
     this.floors.raise(record.wallet, record.version);
     this.floors.fence(record.wallet);
     this.memory.forget(record.wallet);

@@ -60,7 +60,7 @@ export class LoadMemory {
   }
 
   forget(wallet: string): void {
-    this.notes.delete(wallet);
+    if (this.notes.size > 0) this.notes.delete(wallet);
   }
 
   clear(): void {

@@ -2,6 +2,8 @@
  * Writes that L2 has not acknowledged: the newest of each wallet, at most `maxWrites`, replayed when L2 is back. Replaying is
  * harmless: every write is a compare-and-set on its version.
  */
+import { unshared } from '../codec/record-room.ts';
+
 export interface PendingWrite {
   wallet: string;
   /** Undefined for an invalidation. */
@@ -66,6 +68,8 @@ export class WriteQueue {
     const waiting = this.writes.get(write.wallet);
     if (waiting !== undefined && waiting.version >= write.version) return 'superseded';
     if (waiting === undefined && this.writes.size >= this.maxWrites) return 'full';
+    // It may wait for long.
+    if (write.record !== undefined) write.record.raw = unshared(write.record.raw);
     this.writes.set(write.wallet, write);
     return 'queued';
   }
