@@ -3,8 +3,9 @@
  * Dates. One pass, no walk before it, and byte for byte what msgpackr writes. Whatever else it meets, it gives up at once and has changed
  * nothing: ProfileWalk then finds out what that is, and refuses it or lets msgpackr write it.
  */
-import { types } from 'node:util';
+import { LateStrings } from './late-strings.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
+import { recordWritingCode, type RecordTarget } from './record-writing-code.ts';
 import { DICTIONARY, UNKNOWN, type Shape, type ShapeIndex } from './shape-index.ts';
 import { WORK, arrayWork, workAllowed } from './work-budget.ts';
 
@@ -12,8 +13,10 @@ import { WORK, arrayWork, workAllowed } from './work-budget.ts';
 const PLAIN_BYTES = 64 * 1024;
 /** More than any value of fixed size takes. */
 const FIXED_BYTES = 16;
-/** From here on a native call is quicker than a loop over the characters. */
-const LONG_STRING = 48;
+/** From here on a string is written with others, in one call. */
+const LATE_STRING = 12;
+/** Records of a structure before it gets code of its own. */
+const YOUNG_RECORDS = 64;
 /** Structures from here on are named by two bytes, in tables that have more. */
 const ONE_BYTE_RECORDS = 32;
 const SECONDS_END = 2 ** 32;
@@ -23,10 +26,11 @@ const { charCodeAt } = String.prototype;
 const { getTime } = Date.prototype;
 const NO_FIELDS = {};
 
-export class PlainWriter {
+export class PlainWriter implements RecordTarget {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(PLAIN_BYTES);
-  private readonly view = new DataView(this.bytes.buffer);
-  private at = 0;
+  readonly view = new DataView(this.bytes.buffer);
+  at = 0;
+  private readonly late = new LateStrings(PLAIN_BYTES);
   private work = 0;
   private index!: ShapeIndex;
   private valueNumber = 0;
@@ -39,10 +43,11 @@ export class PlainWriter {
     // Somebody has given all objects a field that their loops meet.
     for (const _inherited in NO_FIELDS) return 0;
     this.at = this.work = 0;
+    this.late.begin();
     this.index = index;
     this.valueNumber = index.nextValue();
     this.twoByteRecords = index.size > ONE_BYTE_RECORDS;
-    if (!this.value(profile, index.root, 0)) return 0;
+    if (!this.value(profile, index.root, 0) || !this.late.settle(this.bytes, this.view)) return 0;
     index.root = this.found;
     return this.work > workAllowed(this.at) ? 0 : this.at;
   }
@@ -64,7 +69,7 @@ export class PlainWriter {
       const prototype: unknown = Object.getPrototypeOf(value);
       if (prototype === Object.prototype) return depth < MAX_DEPTH && this.record(value as Record<string, unknown>, hint, depth);
       if (prototype === Array.prototype && Array.isArray(value)) return depth < MAX_DEPTH && this.array(value, hint, depth);
-      return value instanceof Date && types.isDate(value) && this.date(value);
+      return value instanceof Date && this.date(value);
     }
     if (typeof value !== 'boolean') return false;
     this.bytes[this.at++] = value ? 0xc3 : 0xc2;
@@ -87,6 +92,11 @@ export class PlainWriter {
     } else {
       this.bytes[this.at++] = 0x40 + record;
     }
+    if (shape.write !== undefined) {
+      const isWritten = shape.write(object, this, depth + 1);
+      this.found = shape;
+      return isWritten;
+    }
     let i = 0;
     // The engine knows where each field is while it goes through them so; `object[keys[i]]` would search.
     for (const key in object) {
@@ -96,7 +106,14 @@ export class PlainWriter {
       i++;
     }
     this.found = shape;
+    if (++shape.times === YOUNG_RECORDS) shape.write = recordWritingCode(shape, PLAIN_BYTES - FIXED_BYTES);
     return i === keys.length;
+  }
+
+  field(value: unknown, { inField }: Shape, i: number, depth: number): boolean {
+    const isWritten = this.value(value, inField[i], depth);
+    if (inField[i] !== this.found) inField[i] = this.found;
+    return isWritten;
   }
 
   private array(array: readonly unknown[], hint: Shape | undefined, depth: number): boolean {
@@ -116,7 +133,7 @@ export class PlainWriter {
     return true;
   }
 
-  private number(value: number): void {
+  number(value: number): void {
     const { bytes } = this;
     if (value >>> 0 === value) {
       if (value < 0x40) {
@@ -155,11 +172,10 @@ export class PlainWriter {
     }
   }
 
-  private string(text: string): boolean {
+  string(text: string): boolean {
     const { bytes } = this;
     const { length } = text;
-    // A native write may need three bytes for each unit before it is known that one was enough.
-    if (this.at + FIXED_BYTES + 3 * length > PLAIN_BYTES) return false;
+    if (this.at + FIXED_BYTES + length > PLAIN_BYTES) return false;
     if (length < 0x20) {
       bytes[this.at++] = 0xa0 + length;
     } else if (length < 0x100) {
@@ -172,7 +188,7 @@ export class PlainWriter {
     }
     const from = this.at;
     this.at += length;
-    if (length >= LONG_STRING) return bytes.write(text, from) === length;
+    if (length >= LATE_STRING) return this.late.add(text, from);
     let units = 0;
     for (let i = 0; i < length; i++) {
       const unit = charCodeAt.call(text, i);
@@ -185,7 +201,7 @@ export class PlainWriter {
   /** Timestamp 32 and 64; other times are rare. */
   private date(date: Date): boolean {
     this.work += WORK.date;
-    const timeMs = getTime.call(date);
+    const timeMs = timeOf(date);
     const seconds = Math.floor(timeMs / 1_000);
     const restMs = timeMs - seconds * 1_000;
     if (!(timeMs > 0 && seconds < SECONDS_END)) return false;
@@ -199,6 +215,15 @@ export class PlainWriter {
     this.view.setUint32(this.at, seconds);
     this.at += 4;
     return true;
+  }
+}
+
+/** NaN of what only looks like a Date. */
+function timeOf(date: Date): number {
+  try {
+    return getTime.call(date);
+  } catch {
+    return NaN;
   }
 }
 

@@ -2,6 +2,7 @@
  * The shapes of one table, for encoding: which structure has these keys? The answer is nearly always "the same as last time at
  * this place", so every shape remembers, for each of its fields, what shape was found there.
  */
+import type { WriteFields } from './record-writing-code.ts';
 import { priceFactor, recordWork, structureWork } from './work-budget.ts';
 
 /** Numbers of values that the engine keeps without a box; they begin anew. */
@@ -19,12 +20,16 @@ export interface Shape {
   work: number;
   /** The last value that has a record of it: see `ShapeIndex.nextValue`. */
   usedIn: number;
+  /** Objects of this shape that were written field by field. */
+  times: number;
+  /** Made when that has been worth while. */
+  write: WriteFields | undefined;
 }
 
 /** Stands for an object whose shape is in no table. */
-export const UNKNOWN: Shape = { record: -1, keys: [], inField: [], baseWork: 0, work: 0, usedIn: 0 };
+export const UNKNOWN: Shape = shapeOf(-1, []);
 /** The same, at a place where nothing new will ever be learned: the learner need not be asked. */
-export const DICTIONARY: Shape = { record: -1, keys: [], inField: [], baseWork: 0, work: 0, usedIn: 0 };
+export const DICTIONARY: Shape = shapeOf(-1, []);
 
 export class ShapeIndex {
   /** By first key: no string has to be built to find a shape. */
@@ -39,7 +44,7 @@ export class ShapeIndex {
     this.size = structures.length;
     for (const [record, structure] of structures.entries()) {
       const keys = asFieldNames(structure);
-      const shape: Shape = { record, keys, inField: keys.map(() => undefined), baseWork: recordWork(keys), work: 0, usedIn: 0 };
+      const shape = shapeOf(record, keys);
       const sameFirst = this.#byFirstKey.get(keys[0]);
       if (sameFirst === undefined) this.#byFirstKey.set(keys[0], [shape]);
       else sameFirst.push(shape);
@@ -80,4 +85,8 @@ export function hasKeys(shape: Shape, keys: readonly string[]): boolean {
   if (own.length !== keys.length || keys.length === 0) return false;
   for (let i = 0; i < own.length; i++) if (own[i] !== keys[i]) return false;
   return true;
+}
+
+function shapeOf(record: number, keys: readonly string[]): Shape {
+  return { record, keys, inField: keys.map(() => undefined), baseWork: keys.length === 0 ? 0 : recordWork(keys), work: 0, usedIn: 0, times: 0, write: undefined };
 }

@@ -40,13 +40,17 @@ const written = (profile: object, structures = structuresOf(profile)) => {
   return length === 0 ? undefined : Buffer.from(writer.bytes.subarray(0, length));
 };
 
+const plainScalar = fc.oneof(
+  fc.integer(), fc.integer({ min: -200, max: 300 }), fc.maxSafeInteger(), fc.double(), fc.constantFrom(0, -0, 63, 64, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, -32, -33, -128, -129, -32_768, -32_769, -(2 ** 31), NaN, Infinity),
+  fc.string({ unit: fc.integer({ min: 0, max: 0x7f }).map((code) => String.fromCharCode(code)), maxLength: 300 }),
+  fc.constantFrom(null, true, false, 'x'.repeat(11), 'x'.repeat(12), 'x'.repeat(31), 'x'.repeat(32), 'x'.repeat(255), 'x'.repeat(256)),
+  fc.integer({ min: 1, max: 2 ** 32 * 1_000 - 1 }).map((ms) => new Date(ms)), fc.integer({ min: 1, max: 2 ** 31 }).map((s) => new Date(s * 1_000)),
+);
+
 const plainValue = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 5 },
-    fc.integer(), fc.integer({ min: -200, max: 300 }), fc.maxSafeInteger(), fc.double(), fc.constantFrom(0, -0, 63, 64, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, -32, -33, -128, -129, -32_768, -32_769, -(2 ** 31), NaN, Infinity),
-    fc.string({ unit: fc.integer({ min: 0, max: 0x7f }).map((code) => String.fromCharCode(code)), maxLength: 300 }),
-    fc.constantFrom(null, true, false, 'x'.repeat(31), 'x'.repeat(32), 'x'.repeat(255), 'x'.repeat(256)),
-    fc.integer({ min: 1, max: 2 ** 32 * 1_000 - 1 }).map((ms) => new Date(ms)), fc.integer({ min: 1, max: 2 ** 31 }).map((s) => new Date(s * 1_000)),
+    { arbitrary: plainScalar, weight: 9 },
     fc.array(tie('value'), { maxLength: 20 }), tie('object'),
   ),
   object: fc.uniqueArray(fc.tuple(fc.constantFrom('a', 'b', 'c', 'risk_score', 'x y', '17', 'é', 'constructor'), tie('value')), { selector: ([name]) => name, minLength: 1, maxLength: 6 })
@@ -97,6 +101,78 @@ describe('what is plain', () => {
       { numRuns: 1_000 },
     );
     expect(plain).toBeGreaterThan(5);
+  });
+});
+
+describe('by code of the structure', () => {
+  /** So many that every structure has code of its own. */
+  const AGE = 70;
+  const aged = (profile: object, structures = structuresOf(profile)) => {
+    const index = new ShapeIndex(structures);
+    for (let i = 0; i < AGE; i++) writer.write(profile, index);
+    return index;
+  };
+  const bytesBy = (index: ShapeIndex, profile: object) => {
+    const length = writer.write(profile, index);
+    return length === 0 ? undefined : Buffer.from(writer.bytes.subarray(0, length));
+  };
+
+  it('a profile is written as before, and so is one with other values in the same fields', () => {
+    const fields = ['a', 'x y', '17', 'constructor', 'é', 'toString'];
+    const scalars = fields.map((name) => [name, 1] as const);
+    const structures = structuresOf(Object.fromEntries(scalars));
+    const index = aged(Object.fromEntries(scalars), structures);
+    expect(index.find(structures[0])?.write).toBeDefined();
+    fc.assert(
+      fc.property(fc.tuple(...fields.map(() => plainScalar)), (values) => {
+        const profile = Object.fromEntries(fields.map((name, i) => [name, values[i]]));
+        expect(bytesBy(index, profile)?.equals(msgpackrs(profile, structures))).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('profiles of the usual kind', () => {
+    const structures = [...new Map(Array.from({ length: 50 }, (_, seed) => structuresOf(sampleProfile(seed))).flat().map((keys) => [JSON.stringify(keys), keys])).values()];
+    const index = new ShapeIndex(structures);
+    for (let round = 0; round < 4; round++) {
+      for (let seed = 0; seed < 50; seed++) expect(bytesBy(index, sampleProfile(seed))?.equals(msgpackrs(sampleProfile(seed), structures))).toBe(true);
+    }
+    expect(structures.some((keys) => index.find(keys)?.write !== undefined)).toBe(true);
+  });
+
+  it('the end of the room is an end, whatever comes last', () => {
+    const lasts: unknown[] = [1.5, 'x'.repeat(20), null, 70, [1.5, 'y'.repeat(13)], new Date(1_500)];
+    for (const last of lasts) {
+      const profile = (units: number) => ({ a: 'x'.repeat(units), b: 1.5, c: [2.5], d: null, e: last });
+      const index = aged(profile(1));
+      const written: boolean[] = [];
+      for (let units = 65_400; units < 65_600; units++) {
+        const bytes = bytesBy(index, profile(units));
+        written.push(bytes !== undefined);
+        if (bytes !== undefined && units % 10 === 0) expect(bytes.equals(msgpackrs(profile(units), structuresOf(profile(1))))).toBe(true);
+      }
+      expect([written[0], written.at(-1)]).toEqual([true, false]);
+    }
+  });
+
+  it('what is not plain is found there too', () => {
+    const index = aged({ a: 1, b: 'x'.repeat(20) });
+    for (const value of [undefined, 1n, new Map(), 'é', `${'x'.repeat(20)}é`, { c: 1 }, Symbol('s'), new Date(-1), Object.create(Date.prototype)]) expect(bytesBy(index, { a: value, b: 'x'.repeat(20) })).toBeUndefined();
+    expect(bytesBy(index, { a: 1 })).toBeUndefined();
+    expect(bytesBy(index, { a: 1, b: 2, c: 3 })).toBeUndefined();
+    expect(bytesBy(index, { get a() { delete (this as { b?: number }).b; return 1; }, b: 2 })).toBeUndefined();
+    expect(bytesBy(index, { a: 1, b: 2 })).toEqual(Buffer.from([0x40, 1, 2]));
+  });
+
+  it('more fields than code is made for, and more strings than are written in one call', () => {
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`f${i}`, i]));
+    const index = aged(many);
+    expect(index.find(Object.keys(many))?.write).toBeUndefined();
+    expect(bytesBy(index, many)?.equals(msgpackrs(many, structuresOf(many)))).toBe(true);
+    const strings = (count: number) => ({ a: Array.from({ length: count }, (_, i) => `string number ${i}`) });
+    expect(bytesBy(aged({ a: 1 }), strings(1_000))?.equals(msgpackrs(strings(1_000), [['a']]))).toBe(true);
+    expect(bytesBy(aged({ a: 1 }), strings(1_100))).toBeUndefined();
   });
 });
 
