@@ -48,6 +48,12 @@ export class Outgoing {
 
   decided(seq: number, isOut: boolean): void {
     if (seq <= this.settled) return;
+    if (seq === this.settled + 1 && this.decidedAbove.size === 0) {
+      // In order, as those of a batch are.
+      this.settled = seq;
+      if (isOut) this.sent++;
+      return;
+    }
     this.decidedAbove.set(seq, isOut);
     for (let next = this.settled + 1; ; next++) {
       const out = this.decidedAbove.get(next);
