@@ -32,7 +32,7 @@ describe('room for records', () => {
     const queue = new WriteQueue(10);
     const room = new RecordRoom();
     const raw = room.copy(record(700, 1));
-    queue.add({ wallet: 'w', record: { raw, schemaId: 16 }, version: 1, expiresAtMs: Infinity });
+    queue.add({ wallet: 'w', record: { raw, schemaId: 16 }, version: 1, expiresAtMs: Infinity, knows: Infinity });
     const waiting = queue.waiting('w')?.record?.raw;
     expect(waiting).toEqual(raw);
     expect(waiting?.buffer.byteLength).toBe(700);
