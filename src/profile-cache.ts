@@ -10,7 +10,7 @@ import type { Backend, CacheHealth } from './load/backend.ts';
 import { orAborted } from './load/deferred.ts';
 import { inBucketOrder } from './load/bucket-order.ts';
 import { inOrder, ownerGoneIsAMiss, readMany, warmMany, type BulkParts } from './load/bulk-read.ts';
-import { PART_ENTRIES, updateMany } from './load/bulk-update.ts';
+import { invalidateAll, updateMany } from './load/bulk-update.ts';
 import { changesOf } from './load/change-stream.ts';
 import { Lifetimes } from './load/lifetimes.ts';
 import { Loading } from './load/loading.ts';
@@ -201,7 +201,7 @@ export class ProfileCache<P extends object = Record<string, unknown>> extends Ev
   async invalidateMany(wallets: Iterable<string>): Promise<void> {
     this.#mustBeOpen();
     const asked = this.#unique(wallets);
-    for (let from = 0; from < asked.length; from += PART_ENTRIES) await this.#backend.invalidate(asked.slice(from, from + PART_ENTRIES));
+    await invalidateAll(inBucketOrder(asked.map((wallet) => [wallet] as const), this.handle.settings.buckets), (part) => this.#backend.invalidate(part));
   }
 
   /** Empties both tiers in every process. Rejects with ERR_L2_UNAVAILABLE or ERR_L2_TIMEOUT when L2 could not be emptied; L1 is empty then. */

@@ -60,8 +60,8 @@ export class CompressionGauge {
 
 const sizeClass = (rawBytes: number): number => 31 - Math.clz32(rawBytes);
 
-export function packTombstone(wallet: string, version: number, createdAtMs: number, expiresAtMs: number): Uint8Array {
-  return sealEnvelope({ flags: FLAG_TOMBSTONE, schemaId: 0, rawBytes: 0, version, createdAtMs, expiresAtMs, wallet }, NOTHING);
+export function packTombstone(wallet: string, version: number, createdAtMs: number, expiresAtMs: number, room?: EnvelopeRoom): Uint8Array {
+  return sealEnvelope({ flags: FLAG_TOMBSTONE, schemaId: 0, rawBytes: 0, version, createdAtMs, expiresAtMs, wallet }, NOTHING, room);
 }
 
 /** `raw` is private memory, no view of `envelope`. Throws ERR_L2_CORRUPT for whatever is not a whole record of this wallet. */

@@ -19,7 +19,7 @@ const MIN_ENTRIES = 500;
  * The entries, each with its place in what the caller gave; those of one wallet keep their order. What has no wallet is passed on, to be
  * refused. A list is sorted; of a generator nothing is read ahead: it may yield one object again and again.
  */
-export function* inBucketOrder<E extends readonly [string, unknown]>(entries: Iterable<E>, buckets: number): Generator<readonly [number, E], void, void> {
+export function* inBucketOrder<E extends readonly [string, ...unknown[]]>(entries: Iterable<E>, buckets: number): Generator<readonly [number, E], void, void> {
   if (!Array.isArray(entries) || buckets === 0) {
     let at = 0;
     for (const entry of entries) yield [at++, entry];
@@ -54,7 +54,7 @@ function greatestCommonDivisor(a: number, b: number): number {
 }
 
 /** Counting sort. */
-function sorted(list: readonly (readonly [unknown, unknown] | undefined)[], from: number, to: number, buckets: number): Uint32Array {
+function sorted(list: readonly (readonly [unknown, ...unknown[]] | undefined)[], from: number, to: number, buckets: number): Uint32Array {
   const places = placesOf(buckets, Math.min(buckets, Math.ceil((to - from) / PART_ENTRIES)));
   const placeOf = new Uint32Array(to - from);
   const next = new Uint32Array(buckets + 1);

@@ -58,3 +58,25 @@ export async function updateMany(entries: Iterable<readonly [number, readonly [u
   if (refused.length > 0) throw new UpdateRefusedError(refused.sort((a, b) => a.at - b.at).map(({ wallet, error }) => ({ wallet, error })), counts);
   return counts;
 }
+
+/**
+ * Invalidates many, in parts, two of them under way at once.
+ * @param wallets each once, in the order of going out, with the place that each had in the caller's list.
+ */
+export async function invalidateAll(wallets: Iterable<readonly [number, readonly [string]]>, send: (part: readonly string[]) => Promise<void>): Promise<void> {
+  const inFlight = new Set<Promise<void>>();
+  const begin = (part: readonly string[]) => {
+    const sending = send(part).finally(() => inFlight.delete(sending));
+    inFlight.add(sending);
+  };
+  let part: string[] = [];
+  for (const [, [wallet]] of wallets) {
+    part.push(wallet);
+    if (part.length < PART_ENTRIES) continue;
+    begin(part);
+    part = [];
+    while (inFlight.size >= PARTS_IN_FLIGHT) await Promise.race(inFlight);
+  }
+  if (part.length > 0) begin(part);
+  await Promise.all(inFlight);
+}

@@ -196,7 +196,7 @@ export class Owner implements Backend {
 
   async invalidate(wallets: readonly string[]): Promise<void> {
     const timestamp = new Date(this.parts.clock.wallMs()).toISOString();
-    await Promise.all(wallets.map((wallet) => this.writes.invalidate(wallet)));
+    await this.writes.invalidate(wallets);
     for (const wallet of wallets) this.parts.events.invalidated({ wallet, timestamp, origin: 'local' });
   }
 

@@ -133,12 +133,17 @@ export class WritePath {
     return results;
   }
 
-  invalidate(wallet: string): Promise<L2Result> {
-    const version = this.versions.next();
-    this.l1.drop(wallet, version);
-    this.row.count(COUNTER.invalidations);
-    if (this.sink === undefined) return Promise.resolve('skipped');
-    return this.track(this.carryOut([{ wallet, version, expiresAtMs: Infinity, knows: this.l1.floors.knownClear }])).then(([result]) => result);
+  /** As `update`. */
+  async invalidate(wallets: readonly string[]): Promise<L2Result[]> {
+    const knows = this.l1.floors.knownClear;
+    const writes = wallets.map((wallet): PendingWrite => {
+      const version = this.versions.next();
+      this.l1.drop(wallet, version);
+      this.row.count(COUNTER.invalidations);
+      return { wallet, version, expiresAtMs: Infinity, knows };
+    });
+    if (this.sink === undefined || writes.length === 0) return writes.map(() => 'skipped');
+    return this.track(this.carryOut(writes));
   }
 
   /** A load begun with this version found that there is no profile: what is older goes, in both tiers, unless something newer is known. */

@@ -100,9 +100,10 @@ export class TaskRunner {
     const { wallets, versions, events } = task;
     const { rememberedMs: tombstoneTtlMs } = this.#settings;
     const nowMs = store.nowMs();
+    const room = new EnvelopeRoom(wallets.reduce((sum, wallet) => sum + envelopeOverheadBytes(wallet), 0));
     const requests = wallets.map((wallet, i): DeleteRequest => {
       const version = versions[i];
-      return { wallet, version, tombstone: packTombstone(wallet, version, nowMs, nowMs + tombstoneTtlMs), tombstoneTtlMs, event: events?.[i] };
+      return { wallet, version, tombstone: packTombstone(wallet, version, nowMs, nowMs + tombstoneTtlMs, room), tombstoneTtlMs, event: events?.[i] };
     });
     return written(await store.deleteMany(requests, task.deadlineMs, task.knows));
   }
