@@ -8,7 +8,7 @@
  */
 import { cursor, cut, textBetween } from './cursor.ts';
 import { setOwnField } from './own-fields.ts';
-import { firstUse, type Readers, type ReadRecord, type RecordReader } from './record-reader.ts';
+import { firstUse, type Readers, type ReadRecord, type RecordReaders } from './record-reader.ts';
 import { arrayOf, plainObjectMaker } from './siteless.ts';
 import { WORK } from './work-budget.ts';
 
@@ -34,7 +34,7 @@ interface Kind {
   /** Whether a value that begins so is of the kind. */
   holds(token: number): boolean;
   /** `if(…)…` that reads one into the variable `v`: `b` bytes, `w` their DataView, `p` position, `e` end, `t` first byte, `c` cursor, `s` textBetween. */
-  code(v: string, notes: FieldNotes, records: readonly RecordReader[]): string;
+  code(v: string, notes: FieldNotes, records: RecordReaders): string;
 }
 
 const isRecord = (token: number) => token >= 0x40 && token < 0x80;
@@ -91,9 +91,11 @@ function notesOf(notes: Uint8Array, part: number): FieldNotes {
 }
 
 /** Of one structure its reader is called where the code stands, and the engine may put its code there. */
-function recordCode(v: string, { record }: FieldNotes, records: readonly RecordReader[]): string {
+function recordCode(v: string, { record }: FieldNotes, records: RecordReaders): string {
   // From 0x60 on the number of a large table goes on in a second byte; and hostile bytes name records that the table does not have.
-  if (record === MANY || (record >= 0x60 && records.length > 32) || record - 0x40 >= records.length) return `if(t>=0x40&&t<0x80){c.at=p;${v}=record(t);p=c.at}`;
+  if (record === MANY || (record >= 0x60 && records.made.length > 32) || record - 0x40 >= records.made.length) return `if(t>=0x40&&t<0x80){c.at=p;${v}=record(t);p=c.at}`;
+  // The code takes it for made.
+  records.at(record - 0x40);
   const reader = `r[${record - 0x40}]`;
   return `if(t===${record}){c.at=p;if(c.counted!==0&&${reader}.usedIn!==c.counted)firstUse(${reader});enter(${reader}.work);${v}=${reader}.read();c.depth--;p=c.at}`;
 }
@@ -105,19 +107,19 @@ function listCode(v: string, { elements }: FieldNotes): string {
   return `if(t>=0x90&&t<=${0x90 + SHORT_LIST}){c.at=p;${v}=${elements !== undefined && areNoted(elements) ? `list_${v}` : 'array'}(t&15);p=c.at}`;
 }
 
-function listReader(v: string, elements: FieldNotes, records: readonly RecordReader[]): string {
+function listReader(v: string, elements: FieldNotes, records: RecordReaders): string {
   const made = Array.from({ length: SHORT_LIST + 1 }, (_, n) => `${n < SHORT_LIST ? `n===${n}?` : ''}a(${Array.from({ length: n }, () => `element_${v}()`).join()})`).join(':');
   return `function element_${v}(){${START}let v;${valueCode('v', elements, records)};c.at=p;return v}
 function list_${v}(n){if(n>c.end-c.at)throw cut();enter(${WORK.container});const l=${made};c.depth--;return f(l)}`;
 }
 
-function valueCode(v: string, notes: FieldNotes, records: readonly RecordReader[]): string {
+function valueCode(v: string, notes: FieldNotes, records: RecordReaders): string {
   const asked = KINDS.map(({ code }, kind) => ({ code, times: notes.times(kind) })).filter(({ times }) => times > 0).sort((a, b) => b.times - a.times);
   return `if(p>=e)throw cut();t=b[p++];${[...asked.map(({ code }) => code(v, notes, records)), `{c.at=p;${v}=value(t);p=c.at}`].join('\nelse ')}`;
 }
 
 /** Undefined where the process forbids code from text. */
-export function recordReadingCode(keys: readonly string[], notes: Uint8Array, readers: Readers, records: readonly RecordReader[]): ReadRecord | undefined {
+export function recordReadingCode(keys: readonly string[], notes: Uint8Array, readers: Readers, records: RecordReaders): ReadRecord | undefined {
   const names = keys.map((key) => JSON.stringify(key));
   // Such as `toString`.
   const isInherited = keys.map((key) => key in Object.prototype);
@@ -140,7 +142,7 @@ return function(){const o=new R;if(${inherits})return f(own(o));${parts.map((_, 
     for (const key of keys) setOwnField(object, key, readers.element());
     return object;
   };
-  const given = { firstUse, c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records, own: readOwn, ownOne: setOwnField, ...readers };
+  const given = { firstUse, c: cursor, f: Object.freeze, cut, s: textBetween, a: arrayOf, r: records.made, own: readOwn, ownOne: setOwnField, ...readers };
   try {
     return new Function(...Object.keys(given), source)(...Object.values(given)) as ReadRecord;
   } catch {

@@ -72,14 +72,26 @@ export function firstUse(reader: RecordReader): void {
   spend(structureWork(reader.fields));
 }
 
-export function recordReaders(structures: readonly (readonly string[])[], readers: Readers): readonly RecordReader[] {
-  const records: RecordReader[] = [];
-  for (const keys of structures) records.push(recordReader(keys, readers, records));
-  return records;
+/** The readers of one table, each made when it is first asked for: what a hostile table describes costs nothing until it is used. */
+export class RecordReaders {
+  /** Those that have been made, by number. */
+  readonly made: Array<RecordReader | undefined>;
+  readonly #structures: readonly (readonly string[])[];
+  readonly #readers: Readers;
+
+  constructor(structures: readonly (readonly string[])[], readers: Readers) {
+    this.made = structures.map(() => undefined);
+    this.#structures = structures;
+    this.#readers = readers;
+  }
+
+  /** @param record below the number of structures */
+  at(record: number): RecordReader {
+    return (this.made[record] ??= recordReader(this.#structures[record], this.#readers, this));
+  }
 }
 
-/** @param records complete when the first record is read. */
-function recordReader(keys: readonly string[], readers: Readers, records: readonly RecordReader[]): RecordReader {
+function recordReader(keys: readonly string[], readers: Readers, records: RecordReaders): RecordReader {
   const fields = keys.length;
   const baseWork = recordWork(keys);
   /** Undefined once code has been asked for. */

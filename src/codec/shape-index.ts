@@ -32,8 +32,11 @@ export const UNKNOWN: Shape = shapeOf(-1, []);
 export const DICTIONARY: Shape = shapeOf(-1, []);
 
 export class ShapeIndex {
-  /** By first key: no string has to be built to find a shape. */
-  readonly #byFirstKey = new Map<string, Shape[]>();
+  /** Numbers of structures, by first key: no string has to be built to find a shape. */
+  readonly #byFirstKey = new Map<string, number[]>();
+  readonly #structures: readonly (readonly string[])[];
+  /** Made when they are found: a hostile table has 8,192 keys, and what is written needs none of them. */
+  readonly #shapes: Array<Shape | undefined>;
   readonly size: number;
   /** Shape last found at the top. */
   root: Shape | undefined;
@@ -42,12 +45,12 @@ export class ShapeIndex {
 
   constructor(structures: readonly (readonly string[])[]) {
     this.size = structures.length;
-    for (const [record, structure] of structures.entries()) {
-      const keys = asFieldNames(structure);
-      const shape = shapeOf(record, keys);
-      const sameFirst = this.#byFirstKey.get(keys[0]);
-      if (sameFirst === undefined) this.#byFirstKey.set(keys[0], [shape]);
-      else sameFirst.push(shape);
+    this.#structures = structures;
+    this.#shapes = structures.map(() => undefined);
+    for (const [record, [first]] of structures.entries()) {
+      const sameFirst = this.#byFirstKey.get(first);
+      if (sameFirst === undefined) this.#byFirstKey.set(first, [record]);
+      else sameFirst.push(record);
     }
   }
 
@@ -65,7 +68,8 @@ export class ShapeIndex {
   }
 
   find(keys: readonly string[]): Shape | undefined {
-    return this.#byFirstKey.get(keys[0])?.find((shape) => hasKeys(shape, keys));
+    const record = this.#byFirstKey.get(keys[0])?.find((one) => isSame(this.#shapes[one]?.keys ?? this.#structures[one], keys));
+    return record === undefined ? undefined : (this.#shapes[record] ??= shapeOf(record, asFieldNames(this.#structures[record])));
   }
 }
 
@@ -80,8 +84,9 @@ function asFieldNames(keys: readonly string[]): readonly string[] {
   return Object.keys(object);
 }
 
-export function hasKeys(shape: Shape, keys: readonly string[]): boolean {
-  const own = shape.keys;
+export const hasKeys = (shape: Shape, keys: readonly string[]): boolean => isSame(shape.keys, keys);
+
+function isSame(own: readonly string[], keys: readonly string[]): boolean {
   if (own.length !== keys.length || keys.length === 0) return false;
   for (let i = 0; i < own.length; i++) if (own[i] !== keys[i]) return false;
   return true;

@@ -17,7 +17,7 @@ import { keyWork } from './key-work.ts';
 import { forgetNames, readName, trimNames } from './name-reader.ts';
 import { inheritedHasChanged, mustDefine, setOwnField } from './own-fields.ts';
 import { MAX_DEPTH } from './profile-walk.ts';
-import { beginRecords, firstUse, recordReaders, type Readers, type RecordReader } from './record-reader.ts';
+import { beginRecords, firstUse, RecordReaders, type Readers } from './record-reader.ts';
 import { arrayOf, arrayToFill } from './siteless.ts';
 import { keepNumbersSparse } from './sparse-numbers.ts';
 import { PREFIX, readPrefix } from './value-prefix.ts';
@@ -27,13 +27,13 @@ const freeze = Object.freeze;
 /** A larger value is not kept alive for the sake of its hidden classes. */
 const MAX_SPECIMEN_BYTES = 16 * 1024;
 /** Of the decode under way: the table's records, and the shapes that the value itself defines (undefined: it may not). */
-let records: readonly RecordReader[] | undefined;
+let records: RecordReaders | undefined;
 let inlineShapes: Map<number, readonly string[]> | undefined;
 let inheritedKnown = false;
 
 /** Reads values written with one table (or with none: `structures` undefined). */
 export class ValueReader {
-  readonly #records: readonly RecordReader[] | undefined;
+  readonly #records: RecordReaders | undefined;
   readonly #portable: boolean;
   /** The last value read holds a Uint8Array or Buffer, which cannot be frozen. */
   hadBinary = false;
@@ -45,7 +45,7 @@ export class ValueReader {
 
   constructor(structures: readonly (readonly string[])[] | undefined, isPortable: boolean) {
     this.#portable = isPortable;
-    this.#records = structures && recordReaders(structures, READERS);
+    this.#records = structures && new RecordReaders(structures, READERS);
   }
 
   /** `bytes` is private memory: nobody changes it during the call, and the result shares nothing with it. */
@@ -230,8 +230,8 @@ function lookAtInherited(): void {
 
 function readRecord(token: number): object {
   // As msgpackr numbers them: one byte up to 0x7f, and past 32 shared structures the upper half takes a second byte.
-  const index = token < 0x60 || (records?.length ?? 0) <= 32 ? token - 0x40 : 32 + (token & 0x1f) + (u8() << 5);
-  const ofTable = records !== undefined && index < records.length ? records[index] : undefined;
+  const index = token < 0x60 || (records?.made.length ?? 0) <= 32 ? token - 0x40 : 32 + (token & 0x1f) + (u8() << 5);
+  const ofTable = records !== undefined && index < records.made.length ? (records.made[index] ?? records.at(index)) : undefined;
   if (ofTable === undefined) {
     const names = inlineShapes?.get(index);
     if (names === undefined) throw corrupt(`structure ${index} is not in the table`, 'value');
@@ -262,7 +262,7 @@ function readInline(names: readonly string[]): object {
 
 /** Definition of an inline record: its number, its names, then its first values. */
 function defineInline(index: number): object {
-  if (inlineShapes === undefined || index < (records?.length ?? 0)) throw corrupt('a record definition where none may be', 'value');
+  if (inlineShapes === undefined || index < (records?.made.length ?? 0)) throw corrupt('a record definition where none may be', 'value');
   const token = u8();
   const length = token >= 0x90 && token < 0xa0 ? token & 0x0f : token === 0xdc ? u16() : token === 0xdd ? u32() : -1;
   if (length < 0 || length > cursor.end - cursor.at) throw corrupt('a record definition without its names', 'value');
