@@ -339,8 +339,9 @@ export class WritePath {
       if (outcome.cleared === true) this.heardOfClear(outcome.storedVersion);
       // The same stamp: this write itself, whose first answer got lost, or another process's. Nobody can tell, so it is written once more.
       const tied = outcome.storedVersion === write.version;
-      const mustYield = replayed && (!tied || outcome.cleared === true);
-      if (renewal === MAX_RENEWALS || !(this.mayRenew(write, mustYield) || this.becomesInvalidation(write, mustYield && outcome.cleared === true && write.loaded !== true))) {
+      // Its caller was told that it waits: the clear may have come after that.
+      const isCleared = outcome.cleared === true && (replayed || write.queuedAtMs !== undefined);
+      if (renewal === MAX_RENEWALS || !(this.mayRenew(write, isCleared || (replayed && !tied)) || this.becomesInvalidation(write, isCleared && write.loaded !== true))) {
         const later = this.l1.floors.heldBy(write.wallet);
         if (later !== undefined && later !== write) yieldTo(later, outcome.storedVersion);
         // L2 is right: what L1 holds is outdated unless it is newer still. (A stamp says nothing beside a clear that was not known of.)
