@@ -61,6 +61,13 @@ export class FloorTable {
     words[place + 2] = Math.floor(version / WORD) + this.highTag;
   }
 
+  /** Forgets what is known of the wallet, if it is this version. */
+  forget(wallet: string, version: number): void {
+    if (this.isEmpty) return;
+    const place = this.placeOf(this.setOf(wallet));
+    if (place >= 0 && this.versionAt(place) === version) this.words.fill(0, place, place + PLACE_WORDS);
+  }
+
   clear(): void {
     if (!this.isEmpty) this.words.fill(0);
     this.isEmpty = true;

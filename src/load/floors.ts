@@ -48,6 +48,11 @@ export class Floors {
     if (version > this.everything) this.floors.raise(wallet, version);
   }
 
+  /** The write that raised it is given up. */
+  retract(wallet: string, version: number): void {
+    this.floors.forget(wallet, version);
+  }
+
   /** Voids the loads of `wallet` that are under way. */
   fence(wallet: string): void {
     if (this.loadsUnderWay === 0) return;

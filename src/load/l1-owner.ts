@@ -113,6 +113,12 @@ export class L1Owner {
     this.writer.remove(this.key.set(wallet));
   }
 
+  /** A write by this process that L2 never took is given up for a clear. Its stamp may be greater than those of writes that L2 takes after it. */
+  retract(wallet: string, version: number): void {
+    this.floors.retract(wallet, version);
+    if (this.versionOf(wallet) === version) this.drop(wallet, this.floors.knownClear);
+  }
+
   /**
    * Removes the entry whatever its version is: the wallet has changed somewhere, nobody says to what. But what this process wrote and
    * L2 has not answered stays until it has: it may be the newer of the two. Nothing older than what was seen here comes in again: an L2 that

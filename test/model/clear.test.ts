@@ -171,3 +171,19 @@ test('an update that yields to a later one leaves it what it was refused for: th
   expect(s.history.deeds.map(({ l2 }) => l2)).toEqual(['stored', 'skipped', 'queued']);
   expect(await s.answers()).toEqual([3, 3]);
 });
+
+test('a load that is given up for a clear keeps nothing out that is stamped lower and comes after it', async () => {
+  const s = set({ skewsMs: [AHEAD_MS, 0] });
+  const waits = /n0 set A|n0 answer to clear/;
+  s.hold(waits);
+  const cleared = s.history.clear(0, s.cache(0));
+  const loaded = s.history.load(0, s.cache(0), 'A', 'brings');
+  await s.runBut(waits);
+  s.hold(/n0 set A/);
+  await s.finish(cleared);
+  await s.finish(s.history.update(1, s.cache(1), 'A'));
+  s.hold(/never/);
+  await s.finish(loaded);
+  expect(s.world.stamps.get(2)?.[0]).toBeLessThan(s.world.stamps.get(1)?.[0] as number);
+  expect(await s.answers()).toEqual([2, 2]);
+});

@@ -19,12 +19,11 @@ interface Insides {
   writes: {
     queue: WriteQueue;
     update(updates: readonly { wallet: string; version?: number }[]): Promise<{ overtaken?: boolean }[]>;
-    mayRenew(write: PendingWrite, stampsDecide: boolean): boolean;
     replay(): Promise<void>;
-    clearedAt: number;
-    settle(write: PendingWrite): void;
-    becomesInvalidation(write: PendingWrite): boolean;
-    replayOne(write: PendingWrite): Promise<boolean>;
+    l2: {
+      fate: { mayRenew(write: PendingWrite, stampsDecide: boolean): boolean; becomesInvalidation(write: PendingWrite): boolean };
+      replays: { stillMeant(write: PendingWrite): boolean };
+    };
   };
   parts: { channel: { speak(): void; publishers: { check(): object[] } } };
   turns: { end(wallet: string, end: object, version?: number): void; nextVersion(): number };
@@ -81,22 +80,22 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'a write is renewed although a later call has overtaken it',
     weather: 'clocks that disagree',
-    sabotage: (node) => void (inside(node).writes.mayRenew = ({ loaded }) => loaded !== true),
+    sabotage: (node) => void (inside(node).writes.l2.fate.mayRenew = ({ loaded }) => loaded !== true),
   },
   {
     name: 'a refused write is never renewed',
     weather: 'clocks that disagree',
-    sabotage: (node) => void (inside(node).writes.mayRenew = () => false),
+    sabotage: (node) => void (inside(node).writes.l2.fate.mayRenew = () => false),
   },
   {
     name: 'a write that is given up takes the invalidation before it along',
     weather: 'clocks that disagree, and many requests that get lost',
-    sabotage: (node) => void (inside(node).writes.becomesInvalidation = () => false),
+    sabotage: (node) => void (inside(node).writes.l2.fate.becomesInvalidation = () => false),
   },
   {
     name: 'what a loader brought is renewed',
     weather: 'loads above all',
-    sabotage: (node) => void (inside(node).writes.mayRenew = () => true),
+    sabotage: (node) => void (inside(node).writes.l2.fate.mayRenew = () => true),
   },
   {
     name: 'what a loader brought is stored although its wallet has changed meanwhile',
@@ -347,11 +346,11 @@ export const MUTANTS: Mutant[] = [
     name: 'an update that yields to a later one does not tell it what it was refused for',
     weather: 'updates that yield to later ones',
     sabotage: (node) => {
-      const { writes } = inside(node);
-      const replayOne = writes.replayOne.bind(writes);
-      writes.replayOne = (write) => {
+      const { replays } = inside(node).writes.l2;
+      const stillMeant = replays.stillMeant.bind(replays);
+      replays.stillMeant = (write) => {
         write.beyond = 0;
-        return replayOne(write);
+        return stillMeant(write);
       };
     },
   },

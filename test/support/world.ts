@@ -162,7 +162,7 @@ export class WorldNode {
       ['turns', inside<{ count: number }>(this.owner, 'turns').count],
       ['queued writes', this.owner.queuedWrites],
       ['writes under way', inside<Set<unknown>>(writes, 'underWay').size],
-      ['unsent writes', inside<unknown[]>(inside<object>(writes, 'sender'), 'batch').length],
+      ['unsent writes', inside<unknown[]>(inside<object>(inside<object>(writes, 'l2'), 'sender'), 'batch').length],
       ['revalidations', inside<{ underWay: boolean }>(this.owner, 'revalidation').underWay ? 1 : 0],
       ['wallets looked at again', inside<Set<string>>(this.owner, 'lookAgainFor').size],
     ];
