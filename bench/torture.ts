@@ -63,7 +63,9 @@ console.log(`slowest read ${Math.max(...reports.map((r) => r.readers.maxReadMs))
 const kills = await tortureWithKills({ ...small, runMs: minutes * 60_000 * KILL_SHARE, seed });
 console.log(`\n**Reader threads terminated anywhere**\n\n${tableText(['what', 'count'], [
   ['threads terminated', number(kills.kills)], ['slots left odd', number(kills.oddSlots)], ['reads right after an end', number(kills.reads)],
-  ['slowest of them', `${kills.slowestReadMs.toFixed(2)} ms`], ['puts meanwhile', number(kills.puts)], ['bytes or slots leaked (whole region walked after each end)', '0'],
+  ['slowest of them, and how long of that the thread was ready to run and had no core', `${kills.times.slowestMs.toFixed(2)} ms, ${kills.times.slowestWaitedMs.toFixed(2)} ms`],
+  ['slowest when each is taken without that', `${kills.times.longestOwnMs.toFixed(2)} ms`],
+  ['puts meanwhile', number(kills.puts)], ['bytes or slots leaked (whole region walked after each end)', '0'],
   ['thread rows lost', number(kills.rowsKept)],
 ])}`);
 for (const fault of kills.faults) {

@@ -6,28 +6,29 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ProfileCache, type CacheHandle } from 'profilecache';
 import { HEADER, SLOT } from '../../src/l1/layout.ts';
 import { openRegion } from '../../src/l1/region.ts';
 import { verifyShared } from '../../src/l1/verify.ts';
+import { Stalls, type StallReport, type TimesReport } from './stalls.mjs';
 
 /** `rows` are what was counted, for a table. */
 export interface DeathReport { rows: string[][]; faults: string[]; deaths: number }
-
-/** Of one thread: reads, and as many pieces of work of the same length that touch no cache. What both have is the machine's. */
-export interface Stalls { reads: number; readP999Ms: number; readMaxMs: number; idleP999Ms: number; idleMaxMs: number }
 
 const ACTS = ['read', 'write', 'load', 'attach', 'block', 'exit', 'throw'];
 const CACHES = 8;
 const ROWS_BACK_MS = 20_000;
 const ms = (value: number) => `${value.toFixed(3)} ms`;
 const number = (value: number) => value.toLocaleString('en');
-const stallRows = (stalls: Stalls): string[][] => [
-  ['reads timed', number(stalls.reads)], ['read: p99.9', ms(stalls.readP999Ms)], ['read: slowest', ms(stalls.readMaxMs)],
-  ['the same without a cache: p99.9', ms(stalls.idleP999Ms)], ['the same without a cache: slowest', ms(stalls.idleMaxMs)],
+const timesRows = (what: string, times: TimesReport): string[][] => [
+  [`${what}: p99.9`, ms(times.p999Ms)],
+  [`${what}: slowest, and how long of that the thread was ready to run and had no core`, `${ms(times.slowestMs)}, ${ms(times.slowestWaitedMs)}`],
+  [`${what}: slowest when each is taken without that`, ms(times.longestOwnMs)],
+];
+const stallRows = ({ reads, idle }: StallReport): string[][] => [
+  ['reads timed', number(reads.count)], ...timesRows('read', reads), ...timesRows('the same without a cache', idle),
 ];
 
 export async function tortureAttached(runMs: number): Promise<DeathReport> {
@@ -59,7 +60,7 @@ export async function tortureAttached(runMs: number): Promise<DeathReport> {
     const lost = cache.getStats().threads - 2;
     if (lost > 0) faults.push(`${lost} rows are lost`);
     watch.postMessage('end');
-    const [report] = (await once(watch, 'message')) as [Stalls & { faults: string[] }];
+    const [report] = (await once(watch, 'message')) as [StallReport & { faults: string[] }];
     faults.push(...report.faults);
     await cache.close();
     const region = openRegion(cache.handle.region);
@@ -78,15 +79,10 @@ const oddSlots = (region: ReturnType<typeof openRegion>) => {
   return odd;
 };
 
-const nanoseconds = (fromMs: number, toMs: number) => Math.max(1, Math.round((toMs - fromMs) * 1e6));
-const stallsOf = (reads: RecordableHistogram, idle: RecordableHistogram): Stalls => ({
-  reads: reads.count, readP999Ms: reads.percentile(99.9) / 1e6, readMaxMs: reads.max / 1e6, idleP999Ms: idle.percentile(99.9) / 1e6, idleMaxMs: idle.max / 1e6,
-});
-
 /** This thread attaches to one owner after the other and reads while it dies. */
 export async function tortureOwners(runMs: number): Promise<DeathReport> {
   const faults: string[] = [];
-  const [reads, idle] = [createHistogram(), createHistogram()];
+  const stalls = new Stalls();
   let [deaths, odd, shifts, slowestRefusalMs] = [0, 0, 0, 0];
   const endMs = performance.now() + runMs;
   while (performance.now() < endMs && faults.length === 0) {
@@ -97,14 +93,14 @@ export async function tortureOwners(runMs: number): Promise<DeathReport> {
     const cache = ProfileCache.attach<{ i: number; n: number }>(handle);
     const newest = new Int32Array(200);
     const readFor = (forMs: number) => {
+      stalls.restart();
       for (const stopMs = performance.now() + forMs; performance.now() < stopMs; ) {
         const i = Math.floor(Math.random() * 200);
         const startMs = performance.now();
         const profile = cache.getProfileSync(`w${i}`);
         const readMs = performance.now();
         for (let spin = 0; spin < 200; spin++) Math.sqrt(spin);
-        reads.record(nanoseconds(startMs, readMs));
-        idle.record(nanoseconds(readMs, performance.now()));
+        stalls.note(startMs, readMs, performance.now());
         if (profile === undefined) continue;
         if (profile.i !== i) faults.push(`w${i} read as w${profile.i}`);
         if (profile.n < newest[i]) faults.push(`w${i}: ${profile.n} after ${newest[i]}`);
@@ -130,7 +126,7 @@ export async function tortureOwners(runMs: number): Promise<DeathReport> {
     deaths, faults,
     rows: [
       ['owners terminated', number(deaths)], ['slots they left odd, for good', number(odd)], ['index shifts they left unfinished', number(shifts)],
-      ['slowest ERR_OWNER_GONE of a write', ms(slowestRefusalMs)], ...stallRows(stallsOf(reads, idle)),
+      ['slowest ERR_OWNER_GONE of a write', ms(slowestRefusalMs)], ...stallRows(stalls.report()),
     ],
   };
 }

@@ -15,6 +15,7 @@ import { ThreadRow } from '../../src/l1/thread-row.ts';
 import { verifyRegion } from '../../src/l1/verify.ts';
 import { WalletKey } from '../../src/l1/wallet-key.ts';
 import { L1Writer } from '../../src/l1/writer.ts';
+import { Stalls, type TimesReport } from './stalls.mjs';
 
 const dist = new URL('../../dist/src', import.meta.url);
 
@@ -25,8 +26,8 @@ export interface ReaderCounts {
 export interface FaultCounts { foreign: number; torn: number; stale: number; expired: number }
 export interface WriterCounts { puts: number; removes: number; clears: number; evictions: number; expirations: number; movedBytes: number }
 export interface TortureReport extends WriterCounts { readers: ReaderCounts; kinds: FaultCounts; faults: string[] }
-/** `slowestReadMs`: of a reader in the owner's thread, right after each end. `rowsKept`: rows that terminated threads hold when all is over. */
-export interface KillReport extends WriterCounts { kills: number; reads: number; oddSlots: number; slowestReadMs: number; rowsKept: number; faults: string[] }
+/** `times`: of a reader in the owner's thread, right after each end. `rowsKept`: rows that terminated threads hold when all is over. */
+export interface KillReport extends WriterCounts { kills: number; reads: number; oddSlots: number; times: TimesReport; rowsKept: number; faults: string[] }
 
 export interface TortureOptions {
   runMs: number;
@@ -185,7 +186,8 @@ export async function tortureWithKills(options: TortureOptions): Promise<KillRep
   const key = new WalletKey(region.hashKey0, region.hashKey1);
   const threads = Array.from({ length: options.readers }, () => ground.spawn());
   const faults: string[] = [];
-  let [kills, reads, oddSlots, slowestReadMs] = [0, 0, 0, 0];
+  const stalls = new Stalls();
+  let [kills, reads, oddSlots] = [0, 0, 0];
   try {
     const endMs = ground.nowMs() + options.runMs;
     while (ground.nowMs() < endMs && faults.length === 0) {
@@ -201,10 +203,12 @@ export async function tortureWithKills(options: TortureOptions): Promise<KillRep
       reaper.pass();
       for (let slot = 0; slot < region.slotCount; slot++) oddSlots += Atomics.load(region.i32, region.slotsStart / 4 + slot * SLOT.words + SLOT.seq) & 1;
       if ((Atomics.load(region.i32, HEADER.indexShift) & 1) !== 0) faults.push('indexShift is odd');
+      stalls.restart();
       for (let wallet = 0; wallet < options.wallets; wallet++) {
-        const started = performance.now();
+        const startMs = performance.now();
         if (reader.read(key.set(`wallet-${wallet}`), ground.nowMs()) === 'contended') faults.push(`wallet ${wallet} is contended with nobody writing`);
-        slowestReadMs = Math.max(slowestReadMs, performance.now() - started);
+        const readMs = performance.now();
+        stalls.note(startMs, readMs, readMs);
         reads++;
       }
       verifyRegion(region, writer);
@@ -218,7 +222,7 @@ export async function tortureWithKills(options: TortureOptions): Promise<KillRep
     for (const giveUpMs = ground.nowMs() + ROWS_BACK_MS; claimedRows(region) > 1 && ground.nowMs() < giveUpMs; await setTimeout(20)) reaper.pass();
     const rowsKept = claimedRows(region) - 1;
     if (rowsKept > 0) faults.push(`${rowsKept} rows are lost`);
-    return { ...ground.counts(), kills, reads, oddSlots, slowestReadMs, rowsKept, faults };
+    return { ...ground.counts(), kills, reads, oddSlots, times: stalls.report().reads, rowsKept, faults };
   } finally {
     await Promise.all(threads.map(({ worker }) => worker.terminate()));
   }

@@ -1,7 +1,7 @@
 // An attached thread that is in the middle of something when it ends. `witness` and `watch` live; they judge, and time, what they read.
-import { createHistogram } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ProfileCache } from 'profilecache';
+import { Stalls } from '../support/stalls.mjs';
 
 const { handle, caches: count, act } = workerData;
 if (act === 'attach') parentPort.postMessage('begun');
@@ -37,28 +37,25 @@ async function witness() {
 
 /** Times every read, and a piece of work without a cache beside it. */
 async function watch() {
-  const [reads, idle] = [createHistogram(), createHistogram()];
+  const stalls = new Stalls();
   const faults = [];
   let going = true;
   parentPort.on('message', () => (going = false));
   parentPort.postMessage('begun');
-  const nanoseconds = (fromMs, toMs) => Math.max(1, Math.round((toMs - fromMs) * 1e6));
   while (going) {
+    stalls.restart();
     for (const stopMs = performance.now() + 5; performance.now() < stopMs; ) {
       const name = wallet();
       const startMs = performance.now();
       const profile = cache.getProfileSync(name);
       const readMs = performance.now();
       for (let spin = 0; spin < 200; spin++) Math.sqrt(spin);
-      reads.record(nanoseconds(startMs, readMs));
-      idle.record(nanoseconds(readMs, performance.now()));
+      stalls.note(startMs, readMs, performance.now());
       if (profile !== undefined && `w${profile.i}` !== name) faults.push(`${name}: ${JSON.stringify(profile)}`);
     }
     await rest(1);
   }
-  parentPort.postMessage({
-    faults, reads: reads.count, readP999Ms: reads.percentile(99.9) / 1e6, readMaxMs: reads.max / 1e6, idleP999Ms: idle.percentile(99.9) / 1e6, idleMaxMs: idle.max / 1e6,
-  });
+  parentPort.postMessage({ faults, ...stalls.report() });
 }
 
 async function forEver(what) {
