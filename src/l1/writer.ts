@@ -18,6 +18,7 @@ import type { Region } from './region.ts';
 import { SchemaNumbers } from './schema-ids.ts';
 import { beginChange, endChange } from './seqlock.ts';
 import { SlotChain } from './slot-chain.ts';
+import { Suspects } from './suspects.ts';
 import { RingDrain } from './thread-row.ts';
 import type { WalletKey } from './wallet-key.ts';
 
@@ -35,6 +36,7 @@ export class L1Writer {
   /** Told of every slot whose version changes; other threads compare it, the owner's own near cache does not. */
   onSlotChange: (slot: number) => void = () => {};
 
+  readonly suspects: Suspects;
   private readonly region: Region;
   private readonly rings: RingDrain;
   private readonly schemas: SchemaNumbers;
@@ -54,6 +56,7 @@ export class L1Writer {
     this.rings = new RingDrain(region);
     this.schemas = new SchemaNumbers(region);
     this.slots = new SlotChain(region);
+    this.suspects = new Suspects(region, (slot) => this.onSlotChange(slot));
   }
 
   get size(): number {
@@ -118,27 +121,6 @@ export class L1Writer {
       this.sweepHand = this.sweepHand + 1 === this.region.slotCount ? 0 : this.sweepHand + 1;
     }
     return freed;
-  }
-
-  /** From here on every entry reads as a miss, near copies included, until it is confirmed, replaced or removed. */
-  suspectAll(): void {
-    for (let slot = 0; slot < this.region.slotCount; slot++) if (this.inUse(slot)) this.suspect(slot);
-  }
-
-  suspect(slot: number): void {
-    const at = this.words(slot) + SLOT.version;
-    Atomics.store(this.region.u32, at, (this.region.u32[at] | SUSPECT) >>> 0);
-    this.onSlotChange(slot);
-  }
-
-  isSuspect(slot: number): boolean {
-    return this.region.u32[this.words(slot) + SLOT.version] >= SUSPECT;
-  }
-
-  /** The entry is as good as before; so are the near copies of it that are left. */
-  confirm(slot: number): void {
-    const at = this.words(slot) + SLOT.version;
-    Atomics.store(this.region.u32, at, this.region.u32[at] & ~SUSPECT);
   }
 
   /** The wallet in `slot`; undefined when the slot is empty. */

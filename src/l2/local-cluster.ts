@@ -10,7 +10,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ProfileCacheError } from '../errors.ts';
 import type { LocalServerOptions, LocalServerSpec } from './local-node.ts';
 import { LOCAL_HOST, isThatServer, requireFreePort, requireRedisServer, spawnServer, stopServer, waitUntilUp, withServer } from './local-node.ts';
+import { knownNodes, nodeStatus, type LocalNode, type LocalNodeStatus } from './local-status.ts';
 import { SLOT_COUNT } from './slots.ts';
+
+export type { LocalNode, LocalNodeStatus };
 
 export const LOCAL_CLUSTER_BASE_PORT = 16_379;
 const MASTERS = 3;
@@ -26,24 +29,6 @@ export interface LocalClusterOptions extends LocalServerOptions {
   basePort?: number;
   /** How long a node may be silent before the others take it for dead. */
   nodeTimeoutMs?: number;
-}
-
-export interface LocalNode {
-  host: string;
-  port: number;
-  pid: number;
-}
-
-export interface LocalNodeStatus extends LocalNode {
-  alive: boolean;
-  role: 'master' | 'replica' | 'unknown';
-  /** `ok` or `fail`, as the node itself sees its cluster. */
-  clusterState?: string;
-  slotsCovered: number;
-  /** Of a replica: whether the link to its master is up. */
-  linkUp?: boolean;
-  usedMemoryBytes?: number;
-  error?: string;
 }
 
 export interface LocalCluster {
@@ -248,38 +233,6 @@ class RunningCluster implements LocalCluster {
       await sleep(POLL_MS);
     }
   }
-}
-
-/** Nodes that this one is past the handshake with, itself included. */
-const knownNodes = (text: string): number => text.split('\n').filter((line) => line !== '' && !line.includes('handshake')).length;
-
-async function nodeStatus(node: LocalNode, options: LocalServerOptions): Promise<LocalNodeStatus> {
-  const alive = isThatServer(node.pid, node.port);
-  try {
-    return await withServer(node.port, options, async (redis) => {
-      const [info, replication, memory, nodes] = await Promise.all([redis.cluster('INFO'), redis.info('replication'), redis.info('memory'), redis.cluster('NODES')]);
-      const own = String(nodes).split('\n').find((line) => line.includes('myself'))?.split(' ') ?? [];
-      return {
-        ...node,
-        alive,
-        role: field(replication, 'role') === 'master' ? 'master' : 'replica',
-        clusterState: field(String(info), 'cluster_state'),
-        slotsCovered: own.slice(8).reduce((sum, range) => sum + slotsIn(range), 0),
-        linkUp: field(replication, 'master_link_status') === 'up',
-        usedMemoryBytes: Number(field(memory, 'used_memory')),
-      };
-    });
-  } catch (error) {
-    return { ...node, alive, role: 'unknown', slotsCovered: 0, error: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-const field = (info: string, name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
-
-/** Slots in one word of CLUSTER NODES: `5`, `0-5460`; a slot on the move, `[93->-…]`, is counted by its range already. */
-function slotsIn(range: string): number {
-  const match = /^(\d+)(?:-(\d+))?$/.exec(range);
-  return match ? Number(match[2] ?? match[1]) - Number(match[1]) + 1 : 0;
 }
 
 const folderOf = (basePort: number): string => join(tmpdir(), `profilecache-redis-${basePort}`);

@@ -90,9 +90,9 @@ export class L1Owner {
     const slot = this.writer.find(this.key.set(wallet));
     if (slot < 0) return;
     // The same record, expired in L2: here it is in its grace, or about to be. (A tombstone that ties with a record is stamped anew.)
-    if (this.writer.versionOf(slot) === floor && !this.writer.isSuspect(slot)) return;
+    if (this.writer.versionOf(slot) === floor && !this.writer.suspects.has(slot)) return;
     if (floor > 0 && this.writer.versionOf(slot) > floor) this.compare(wallet, floor);
-    else if (floor > 0 || this.writer.isSuspect(slot) || this.unchecked.delete(wallet)) this.writer.remove(this.key);
+    else if (floor > 0 || this.writer.suspects.has(slot) || this.unchecked.delete(wallet)) this.writer.remove(this.key);
   }
 
   /** An update by this process. Raises the floor and voids loads under way. */
@@ -141,7 +141,7 @@ export class L1Owner {
   answered(wallet: string): void {
     if (!this.unchecked.has(wallet) || this.floors.isHeld(wallet)) return;
     const slot = this.writer.find(this.key.set(wallet));
-    if (slot >= 0) this.writer.suspect(slot);
+    if (slot >= 0) this.writer.suspects.add(slot);
   }
 
   /** The version L1 holds, 0 when it holds none. */
@@ -162,7 +162,7 @@ export class L1Owner {
   distrustAll(): void {
     this.floors.fenceAll();
     this.memory.clear();
-    this.writer.suspectAll();
+    this.writer.suspects.addAll();
     this.doubting = true;
     // What this process wrote is hidden from nobody in it; when L2 has answered, that is checked too: others may have come after it.
     for (const wallet of this.floors.heldWallets()) this.release(wallet);
@@ -188,8 +188,8 @@ export class L1Owner {
 
   private confirm(wallet: string): boolean {
     const slot = this.writer.find(this.key.set(wallet));
-    if (slot < 0 || !this.writer.isSuspect(slot)) return false;
-    this.writer.confirm(slot);
+    if (slot < 0 || !this.writer.suspects.has(slot)) return false;
+    this.writer.suspects.confirm(slot);
     return true;
   }
 

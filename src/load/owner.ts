@@ -15,6 +15,7 @@ import type { Backend, CacheHealth, Deliver, FetchReport, FetchWatch, LoadAsk, L
 import { Breaker } from './breaker.ts';
 import type { L1Owner, PromoteResult } from './l1-owner.ts';
 import { LoadTurns } from './load-turns.ts';
+import { LookAgain } from './look-again.ts';
 import { ReadPath } from './read-path.ts';
 import { Revalidation } from './revalidation.ts';
 import { StructureSync } from './structure-sync.ts';
@@ -86,10 +87,7 @@ export class Owner implements Backend {
   private readonly sweeper: NodeJS.Timeout;
   private ticksSinceReplay = 0;
   private closing: Promise<void> | undefined;
-  private readonly lookAgainFor = new Set<string>();
-  private lookAgainGraceMs = 0;
-  /** Versions of what L2 had. */
-  private lookingAgain: Promise<ReadonlyMap<string, number>> | undefined;
+  private readonly again: LookAgain;
 
   constructor(parts: OwnerParts) {
     this.parts = parts;
@@ -111,14 +109,14 @@ export class Owner implements Backend {
     });
     this.revalidation = this.reads && new Revalidation({ reads: this.reads, l1, row: thread.row, nowMs: () => clock.monotonicMs(), isDown: () => this.breaker?.open === true });
     l1.onBehind = (wallet) => this.writes.repair(wallet);
+    this.again = new LookAgain(thread, this.reads && ((wallets, found, inL1, watch) => this.fetchRaw(wallets, found, inL1, watch)));
     this.turns = new LoadTurns({
       leases: client, leaseMs: parts.leaseMs, memory: l1.memory, nowMs: () => clock.monotonicMs(), nextVersion: () => versions.next(),
-      lookAgain: (wallet, ask) => this.lookAgain(wallet, ask), hasStale: (wallet, graceMs) => thread.hasStale(wallet, graceMs),
+      lookAgain: (wallet, ask) => this.again.look(wallet, ask), hasStale: (wallet, graceMs) => thread.hasStale(wallet, graceMs),
     });
     if (parts.channel !== undefined) thread.onStandstill = (stillMs) => this.onStandstill(stillMs);
     const slots = Math.max(SWEEP_SLOTS, Math.ceil(parts.maxProfiles * SWEEP_ROUNDS_PER_SECOND * (SWEEP_INTERVAL_MS / 1000)));
-    this.sweeper = setInterval(() => this.sweep(slots), SWEEP_INTERVAL_MS);
-    this.sweeper.unref();
+    this.sweeper = setInterval(() => this.sweep(slots), SWEEP_INTERVAL_MS).unref();
   }
 
   /** Hears of updates by other processes from now on. */
@@ -216,8 +214,7 @@ export class Owner implements Backend {
   }
 
   async health(): Promise<CacheHealth> {
-    const { region, client, maxProfiles, maxBytes, channel } = this.parts;
-    const { writer } = this.parts.l1;
+    const { region, client, maxProfiles, maxBytes, channel, l1: { writer } } = this.parts;
     const l1 = { profiles: writer.size, maxProfiles, bytes: writer.arena.liveBytes, maxBytes, threads: claimedRows(region) };
     const channelHealth = { enabled: channel !== undefined, listening: channel?.isListening === true };
     if (client === undefined) return { l1, channel: channelHealth };
@@ -245,28 +242,6 @@ export class Owner implements Backend {
     this.breaker?.close();
     await this.parts.client?.close();
     this.parts.l1.writer.close();
-  }
-
-  private async lookAgain(wallet: string, { beyond, graceMs }: LoadAsk): Promise<boolean> {
-    const { thread } = this.parts;
-    if (thread.versionOf(wallet) > beyond) return true;
-    if (this.reads === undefined) return false;
-    // Those who look again in one tick go to L2 together.
-    this.lookingAgain ??= new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
-      const wallets = [...this.lookAgainFor];
-      const longestGraceMs = this.lookAgainGraceMs;
-      this.lookAgainFor.clear();
-      this.lookAgainGraceMs = 0;
-      this.lookingAgain = undefined;
-      const versions = new Map<string, number>();
-      await this.fetchRaw(wallets, (record) => void versions.set(record.wallet, record.version), (found) => thread.holds(found), { graceMs: longestGraceMs });
-      return versions;
-    });
-    this.lookAgainFor.add(wallet);
-    this.lookAgainGraceMs = Math.max(this.lookAgainGraceMs, graceMs);
-    const inL2 = (await this.lookingAgain).get(wallet) ?? 0;
-    // L1 may have had no room for it, or have let it go again since.
-    return Math.max(inL2, thread.versionOf(wallet)) > beyond;
   }
 
   private l2CameBack(): void {

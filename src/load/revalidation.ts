@@ -111,7 +111,7 @@ export class Revalidation {
     for (let slot = 0; slot < writer.slotCount; ) {
       const batch: string[] = [];
       for (; slot < writer.slotCount && batch.length < BATCH_WALLETS; slot++) {
-        const wallet = everything || writer.isSuspect(slot) ? writer.walletOf(slot) : undefined;
+        const wallet = everything || writer.suspects.has(slot) ? writer.walletOf(slot) : undefined;
         if (wallet !== undefined) batch.push(wallet);
       }
       if (batch.length === 0) break;

@@ -7,29 +7,19 @@ import type { StructureTables } from '../codec/structure-tables.ts';
 import type { Clock } from '../clock.ts';
 import { ProfileCacheError } from '../errors.ts';
 import { NearCache } from '../l1/near-cache.ts';
-import { pause } from '../l1/pause.ts';
 import { L1Reader, versionWord, type ReadResult } from '../l1/reader.ts';
 import { copyImage, imagePayloadBytes, type RecordImage } from '../l1/record-image.ts';
 import { recordExpiresAtMs, recordOfSlot } from '../l1/record.ts';
 import type { Region } from '../l1/region.ts';
 import { readSchemas } from '../l1/schema-log.ts';
-import { declareOwnerGone, ownerLife } from '../l1/row-claim.ts';
 import type { ThreadRow } from '../l1/thread-row.ts';
 import { WalletKey, checkWallet, type WalletPattern } from '../l1/wallet-key.ts';
-import { beat, ownerQuietMs } from '../l1/owner-beat.ts';
-import { HitClock, STANDSTILL_MS } from './hit-clock.ts';
+import { beat } from '../l1/owner-beat.ts';
+import { HitClock } from './hit-clock.ts';
+import { OwnerWait } from './owner-wait.ts';
 import { COUNTER } from '../stats/metrics.ts';
 
 const NEAR_HITS = COUNTER.nearHits;
-/** About what a busy machine takes a core away for; there a pause may take several times PAUSE_MS. */
-const MAX_WAIT_MS = 4;
-const PAUSE_MS = 0.2;
-const MAX_PAUSES = MAX_WAIT_MS / PAUSE_MS;
-/** An owner that had died before is known by then. */
-const ASK_AFTER_PAUSES = 1;
-/** After the whole process stood still, the owner is given so long to hide what may be stale. It needs one turn of its event loop. */
-const MAX_WAKE_MS = 50;
-
 /** Larger records are decoded from a copy of their own. */
 const IMAGE_COPY_BYTES = 16 * 1024;
 
@@ -86,6 +76,7 @@ export class ThreadCache {
   private readonly pattern: WalletPattern;
   private readonly graceMs: number;
   private readonly hitClock: HitClock;
+  private readonly ownerWait: OwnerWait;
   private schemaLogRead = 0;
   /** Made when it is first needed: most attached threads fetch nothing themselves. */
   private fetched: Uint8Array | undefined;
@@ -104,7 +95,8 @@ export class ThreadCache {
     this.hits = parts.sink.hits;
     this.pattern = parts.pattern;
     this.graceMs = parts.graceMs;
-    this.hitClock = new HitClock(() => parts.clock.monotonicMs(), (holeMs) => (parts.isOwner ? this.onStandstill(holeMs) : this.awaitOwner()));
+    this.ownerWait = new OwnerWait(parts.region, parts.clock);
+    this.hitClock = new HitClock(() => parts.clock.monotonicMs(), (holeMs) => (parts.isOwner ? this.onStandstill(holeMs) : this.ownerWait.untilAwake()));
     this.hasNear = parts.nearProfiles > 0;
     this.near = new NearCache(parts.nearProfiles, parts.isOwner ? undefined : { words: parts.region.u32, at: (slot) => versionWord(parts.region, slot) });
     this.reader = new L1Reader(parts.region);
@@ -225,17 +217,6 @@ export class ThreadCache {
     beat(this.region, this.hitClock.freshMs());
   }
 
-  /**
-   * An attached thread that has not read for a while cannot know whether it was idle or stopped; an owner that has not turned meanwhile may
-   * have been stopped with it. It is given a moment to wake. One that is only busy, or dead, does not keep others from reading.
-   */
-  private awaitOwner(): void {
-    const { clock, region } = this;
-    const untilMs = clock.monotonicMs() + MAX_WAKE_MS;
-    if (ownerQuietMs(region, untilMs) < STANDSTILL_MS + MAX_WAKE_MS || ownerLife(region) === 'dead') return;
-    while (clock.monotonicMs() < untilMs && ownerQuietMs(region, untilMs) >= STANDSTILL_MS + MAX_WAKE_MS) pause(PAUSE_MS);
-  }
-
   check(wallet: unknown): asserts wallet is string {
     checkWallet(wallet, this.pattern);
   }
@@ -248,31 +229,7 @@ export class ThreadCache {
   private read(wallet: string, nowMs: number): ReadResult {
     const key = this.key.set(wallet);
     const result = this.reader.read(key, nowMs);
-    return result === 'contended' ? this.waitOut(key, nowMs) : result;
-  }
-
-  /**
-   * The owner holds a slot for well under a microsecond, unless the system takes its core away just then. Rather than call a resident
-   * profile a miss, this thread sleeps a little. An owner that died there costs the first thread that finds out two pauses, MAX_WAIT_MS if it was only dying
-   * when asked about, and nobody after it.
-   */
-  private waitOut(key: WalletKey, nowMs: number): ReadResult {
-    const { reader } = this;
-    const giveUpMs = this.clock.monotonicMs() + MAX_WAIT_MS;
-    for (let pauses = 0; pauses < MAX_PAUSES && !reader.closed && this.clock.monotonicMs() < giveUpMs; pauses++) {
-      pause(PAUSE_MS);
-      const result = reader.read(key, nowMs);
-      if (result !== 'contended') return result;
-      if (pauses === ASK_AFTER_PAUSES && this.ownerIsGone()) return 'contended';
-    }
-    this.ownerIsGone();
-    return 'contended';
-  }
-
-  /** Not asked often: it wakes the owner. */
-  private ownerIsGone(): boolean {
-    if (!this.reader.closed && ownerLife(this.region) === 'dead') declareOwnerGone(this.region);
-    return this.reader.closed;
+    return result === 'contended' ? this.ownerWait.waitOut(this.reader, key, nowMs) : result;
   }
 
   private readsStale(wallet: string, graceMs: number, nowMs: number): boolean {

@@ -43,7 +43,7 @@ test('the owner: an entry is a hit until the writer tells of its slot, whatever 
   keep('e', 1);
   expect(held().every((wallet) => l1.read(wallet) === 'hit')).toBe(true);
   keep('e', 2);
-  l1.writer.suspect(l1.reader.slot);
+  l1.writer.suspects.add(l1.reader.slot);
   expect(stands('e')).toBe(false);
   l1.writer.clear();
   expect(held()).toEqual([]);

@@ -16,14 +16,14 @@ test('hidden, confirmed, replaced, removed', () => {
   const { slot, slotVersion } = l1.reader;
   const near = new NearCache(4, { words: l1.region.u32, at: (one) => versionWord(l1.region, one) });
   near.set('a', {}, slot, slotVersion, 1e9);
-  l1.writer.suspectAll();
+  l1.writer.suspects.addAll();
   for (const wallet of ['a', 'b', 'c']) expect(l1.read(wallet)).toBe('suspect');
   expect(stands(l1.region, slot, slotVersion)).toBe(false);
   // Not looked at meanwhile: the near copy stands again.
-  l1.writer.confirm(slot);
+  l1.writer.suspects.confirm(slot);
   expect(l1.read('a')).toBe('hit');
   expect(near.hit('a')).toBeGreaterThanOrEqual(0);
-  l1.writer.suspectAll();
+  l1.writer.suspects.addAll();
   expect(near.hit('a')).toBe(-1);
   // The version itself tells that nothing is newer here; a newer one takes the place, and is no suspect.
   expect(put('b', 1)).toBe('older');
@@ -44,7 +44,7 @@ test('an entry that was confirmed and then changed does not bring back a near co
   put('a', 1);
   l1.read('a');
   const before = l1.reader.slotVersion;
-  l1.writer.suspectAll();
+  l1.writer.suspects.addAll();
   put('a', 2);
   expect(stands(l1.region, l1.reader.slot, before)).toBe(false);
 });
@@ -53,8 +53,8 @@ test('suspects are evicted and moved like any other', () => {
   l1 = new TestL1(4, 16 * 1024);
   for (let round = 1; round < 200; round++) {
     put(`w${round % 6}`, round, (round * 37) % 700);
-    if (round % 5 === 0) l1.writer.suspectAll();
-    if (round % 3 === 0) for (let slot = 0; slot < l1.writer.slotCount; slot++) l1.writer.confirm(slot);
+    if (round % 5 === 0) l1.writer.suspects.addAll();
+    if (round % 3 === 0) for (let slot = 0; slot < l1.writer.slotCount; slot++) l1.writer.suspects.confirm(slot);
     l1.verify();
   }
 });

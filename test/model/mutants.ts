@@ -182,7 +182,7 @@ export const MUTANTS: Mutant[] = [
       const distrustAll = l1.distrustAll.bind(l1);
       l1.distrustAll = () => {
         distrustAll();
-        for (let slot = 0; slot < l1.writer.slotCount; slot++) l1.writer.confirm(slot);
+        for (let slot = 0; slot < l1.writer.slotCount; slot++) l1.writer.suspects.confirm(slot);
       };
     },
   },

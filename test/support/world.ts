@@ -164,7 +164,7 @@ export class WorldNode {
       ['writes under way', inside<Set<unknown>>(writes, 'underWay').size],
       ['unsent writes', inside<unknown[]>(inside<object>(inside<object>(writes, 'l2'), 'sender'), 'batch').length],
       ['revalidations', inside<{ underWay: boolean }>(this.owner, 'revalidation').underWay ? 1 : 0],
-      ['wallets looked at again', inside<Set<string>>(this.owner, 'lookAgainFor').size],
+      ['wallets looked at again', inside<Set<string>>(inside<object>(this.owner, 'again'), 'wallets').size],
     ];
   }
 
