@@ -10,7 +10,7 @@
  * A hit is written down, and looked at when something is next inserted or evicted: a hit costs one store. Of MAX_PENDING_HITS since the last miss all is
  * learnt, of the others only that they were used last: a cache that misses so seldom has little to learn.
  *
- * 9.5 bytes a slot (entry 4, ghosts 5.5), and what it learns and LRU's shadow: 40 to 238 KB.
+ * 9.5 bytes a slot (entry 4, ghosts 5.5), and what it learns and LRU's shadow: 43 to 241 KB.
  */
 import * as ageBins from './age-bins.ts';
 import { Candidates } from './candidates.ts';
@@ -25,6 +25,8 @@ import { ALL_ALIKE } from './worth-ranks.ts';
 const { AGE_BITS, MAX_AGE } = ageBins;
 const { CLASS_MASK, NEW, NO_CLASS, SIZES, SIZE_MASK, SIZE_SHIFT, USE_SHIFT } = entryWord;
 const MAX_PENDING_HITS = 1_024;
+/** While LRU decides. */
+const EVICTIONS_A_DUEL = 4;
 const GHOSTS_AN_ENTRY = 2.75;
 /** Classes by number of uses: 1; 2; 3; 4 and 5; 6 to 9; 10 and more. Of 1, 1, 1, 2 and 4 uses in a class one leads on: by so many bits, which are 0 in its lot. */
 const LOT_BITS = Uint8Array.of(0, 0, 0, 1, 2, 0);
@@ -53,6 +55,8 @@ export class AdaptivePolicy implements EvictionPolicy {
   /** Slots above were never used. */
   private slotsUsed = 0;
   private readonly candidates = new Candidates();
+  private readonly oldCandidates = new Candidates();
+  private untilDuel = 0;
   private readonly pending = new Int32Array(MAX_PENDING_HITS);
   private pendingHits = 0;
   /** A tick is 2 to this power requests. */
@@ -78,7 +82,7 @@ export class AdaptivePolicy implements EvictionPolicy {
   }
 
   get bytes(): number {
-    return this.entries.byteLength + this.candidates.bytes + this.gapClasses.byteLength + this.pending.byteLength + this.hashes.bytes + this.curves.bytes + this.ghosts.bytes + this.regret.bytes;
+    return this.entries.byteLength + this.candidates.bytes + this.oldCandidates.bytes + this.gapClasses.byteLength + this.pending.byteLength + this.hashes.bytes + this.curves.bytes + this.ghosts.bytes + this.regret.bytes;
   }
 
   inserted(slot: number, hash: number, bytes: number): void {
@@ -92,6 +96,7 @@ export class AdaptivePolicy implements EvictionPolicy {
     // A ghost's last use was so long ago that its gap is of the last class, or nearly.
     const of = known === 0 ? NEW : this.classAfter(known - 1, GAP_CLASSES - 1);
     this.entries[slot] = (tick << USE_SHIFT) | (logOf(bytes) << SIZE_SHIFT) | of;
+    if (this.regret.isBehind) this.regret.duels.asked(key);
     if (this.regret.follows(key)) this.regret.used(key, true);
     this.curves.used(key, of, tick);
     this.now = (this.now + 1) | 0;
@@ -110,6 +115,7 @@ export class AdaptivePolicy implements EvictionPolicy {
   removed(slot: number): void {
     const hash = this.hashes.of(slot) | 0;
     this.ghosts.add(hash, USES_OF[this.entries[slot] & CLASS_MASK] + 1);
+    if (this.regret.isBehind) this.regret.duels.left(hash);
     if (this.regret.follows(hash)) {
       if (slot === this.named) this.regret.evicted(hash);
       else this.regret.forget(hash);
@@ -124,8 +130,7 @@ export class AdaptivePolicy implements EvictionPolicy {
     if (this.pendingHits > 0) this.lookAtHits();
     if (!this.full) this.measure();
     const byBytes = this.residents < this.slotCount;
-    const ranks = this.regret.isBehind && !byBytes ? ALL_ALIKE : this.curves.ranks;
-    const least = this.candidates.least(this.entries, this.slotsUsed, (((this.nextRandom() >>> 0) / 2 ** 32) * this.slotsUsed) | 0, ranks, (this.now >>> this.tickShift) & MAX_AGE, byBytes ? SIZE_MASK : 0);
+    const least = this.regret.isBehind && !byBytes ? this.oldest() : this.look(this.candidates, this.curves.ranks, byBytes ? SIZE_MASK : 0);
     this.named = least >= 0 ? least : this.entries.findIndex((entry) => (entry & CLASS_MASK) !== NO_CLASS);
     return this.named;
   }
@@ -147,6 +152,22 @@ export class AdaptivePolicy implements EvictionPolicy {
       const marked = (this.entries[slot] & CLASS_MASK) !== NO_CLASS;
       if (marked !== resident.has(slot)) throw new Error(`${this.name}: slot ${slot} is ${resident.has(slot) ? '' : 'not '}resident but marked otherwise`);
     }
+  }
+
+  /** LRU's choice, or nearly: whom LRU keeps, it keeps until its turn, so that a second look finds what the first has missed. At times it is compared with the policy's own. */
+  private oldest(): number {
+    this.look(this.oldCandidates, ALL_ALIKE, 0);
+    const oldest = this.look(this.oldCandidates, ALL_ALIKE, 0);
+    if (oldest >= 0 && --this.untilDuel <= 0) {
+      this.untilDuel = EVICTIONS_A_DUEL;
+      const own = this.look(this.candidates, this.curves.ranks, 0);
+      if (own >= 0 && own !== oldest) this.regret.duels.fight(this.hashes.of(own) | 0, this.hashes.of(oldest) | 0);
+    }
+    return oldest;
+  }
+
+  private look(candidates: Candidates, ranks: Int32Array, sizeMask: number): number {
+    return candidates.least(this.entries, this.slotsUsed, (((this.nextRandom() >>> 0) / 2 ** 32) * this.slotsUsed) | 0, ranks, (this.now >>> this.tickShift) & MAX_AGE, sizeMask);
   }
 
   /** The first eviction: how many entries there is room for is known from here on. */
@@ -176,6 +197,7 @@ export class AdaptivePolicy implements EvictionPolicy {
       const gap = (tick - (entry >>> USE_SHIFT)) & MAX_AGE;
       const next = this.classAfter(USES_OF[of], gapClasses[31 - Math.clz32(gap | 1)]);
       entries[slot] = (tick << USE_SHIFT) | (entry & SIZE_MASK) | next;
+      if (regret.isBehind) regret.duels.asked(hash);
       if (regret.follows(hash)) regret.used(hash, false);
       curves.used(hash, next, tick);
     }

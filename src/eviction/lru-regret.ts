@@ -5,9 +5,11 @@
  * paid into it, and each of LRU's own misses earns a two-hundredth.
  * 1. LRU decides as soon as what is owed is what it would cost to become LRU: the keys that only the shadow holds, which are still to be read again. Neither a change too early nor one
  *    too late then costs more than twice what hindsight would pay (the ski rental of A. Karlin, M. Manasse, L. Rudolph, D. Sleator, "Competitive Snoopy Caching", Algorithmica 1988).
- * 2. It does so for as many of its misses as it has entries, and twice as long after each trial that fails: what is lost grows with the logarithm of time.
+ * 2. It does so for as many of its misses as it has entries, and twice as long after each trial that fails: what is lost grows with the logarithm of time. And until the policy has won
+ *    more duels than it has lost (`duels.ts`): a trial that would fail again is not paid for.
  * 3. A policy that has filled its account has won back its trust: the next doubt is a short one again.
  */
+import { Duels } from './duels.ts';
 import { LruShadow } from './lru-shadow.ts';
 
 /** One miss. The account counts in parts of it, and so stays with whole numbers. */
@@ -23,6 +25,8 @@ const MAX_WAIT_AN_ENTRY = 32;
 export class LruRegret {
   /** LRU should decide. */
   isBehind = false;
+  /** Between LRU's choices, which are followed, and those of the policy, while LRU decides. */
+  readonly duels = new Duels();
   private readonly shadow: LruShadow;
   private account = 0;
   /** Misses of LRU until the next trial. */
@@ -36,7 +40,7 @@ export class LruRegret {
   }
 
   get bytes(): number {
-    return this.shadow.bytes;
+    return this.shadow.bytes + this.duels.bytes;
   }
 
   /** Whether to tell of this key: of a large cache only some are followed. */
@@ -50,7 +54,8 @@ export class LruRegret {
     const wasFull = shadow.isFull;
     const lruMissed = !shadow.used(hash);
     if (this.isBehind) {
-      if (lruMissed && --this.wait <= 0) this.tryAgain();
+      if (lruMissed) this.wait--;
+      if (this.wait <= 0 && this.duels.isWon) this.tryAgain();
       return;
     }
     if (lruMissed) {
@@ -82,6 +87,7 @@ export class LruRegret {
 
   private giveIn(): void {
     this.isBehind = true;
+    this.duels.clear();
     this.wait = this.nextWait;
     this.nextWait = Math.min(MAX_WAIT_AN_ENTRY * this.shadow.room, WAIT_GROWTH * this.nextWait);
   }

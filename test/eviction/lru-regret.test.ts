@@ -91,7 +91,7 @@ describe('regret', () => {
     expect(regret.isBehind).toBe(true);
   });
 
-  test('LRU decides for as many of its misses as there are entries, then for twice as many', () => {
+  test('LRU decides for as many of its misses as there are entries, then for twice as many, whatever duels are won', () => {
     const regret = new LruRegret(ENTRIES);
     scan(regret, 0, ENTRIES);
     const lose = () => { for (let times = 0; times < 3; times++) regret.used(hashOfId(99_999), true); };
@@ -100,6 +100,10 @@ describe('regret', () => {
       regret.used(hashOfId(99_999), false);
       for (let times = 0; times < 3 && !regret.isBehind; times++) lose();
       expect(regret.isBehind).toBe(true);
+      for (let id = 0; id < 10; id++) {
+        regret.duels.fight(hashOfId(5_000_000 + id) | 0, hashOfId(6_000_000 + id) | 0);
+        regret.duels.asked(hashOfId(6_000_000 + id) | 0);
+      }
       scan(regret, from, wait - 1);
       expect(regret.isBehind).toBe(true);
       scan(regret, from + wait, 1);
