@@ -45,24 +45,16 @@ const typeOf = (write: PendingWrite) => (write.record === undefined ? 'invalidat
 export class WriteSender {
   private readonly parts: WriteSenderParts;
   private batch: WriteGroup[] = [];
-  private batchesUnderWay = 0;
 
   constructor(parts: WriteSenderParts) {
     this.parts = parts;
   }
 
-  /**
-   * Writes of one tick go out in one batch: as soon as the caller's code has run where no other is under way, else at the end of the event
-   * loop's turn, so that on a busy process those of other callbacks come along. (That turn is a twentieth of what a lone update takes.)
-   * All of `writes` are updates, or all are invalidations; all know of the same clear.
-   */
+  /** Writes of one tick go out in one batch. All of `writes` are updates, or all are invalidations; all know of the same clear. */
   send(writes: readonly PendingWrite[]): Promise<WriteOutcome[]> {
     const sent = deferred<WriteOutcome[]>();
     this.batch.push({ writes, sent });
-    if (this.batch.length > 1) return sent.promise;
-    const flush = () => void this.flush();
-    if (this.batchesUnderWay === 0) process.nextTick(flush);
-    else setImmediate(flush);
+    if (this.batch.length === 1) setImmediate(() => void this.flush());
     return sent.promise;
   }
 
@@ -71,12 +63,7 @@ export class WriteSender {
     this.batch = [];
     // Nearly always one.
     const known = new Set(batch.map(({ writes }) => writes[0].knows));
-    this.batchesUnderWay++;
-    try {
-      await Promise.all(Array.from(known, (knows) => this.flushKnowing(knows, known.size === 1 ? batch : batch.filter(({ writes }) => writes[0].knows === knows))));
-    } finally {
-      this.batchesUnderWay--;
-    }
+    await Promise.all(Array.from(known, (knows) => this.flushKnowing(knows, known.size === 1 ? batch : batch.filter(({ writes }) => writes[0].knows === knows))));
   }
 
   private async flushKnowing(knows: number, batch: readonly WriteGroup[]): Promise<void> {
