@@ -34,9 +34,9 @@ const SOONEST: Record<string, number> = {
   'a refresh is stamped when it ends, not when it begins': 4,
   'that a wallet has no profile is remembered whatever happens to it': 3,
   'clear leaves what a calendar ahead has stamped': 2,
-  'L2 takes writes of who does not know that it has been cleared': 3,
+  'L2 takes writes of who does not know that it has been cleared': 1,
   'a load that began before a clear was heard of is kept if its stamp is greater': 3,
-  'a clear leaves the floors of single wallets': 1,
+  'a write that is given up for a clear leaves its floor': 8,
   'an update that yields to a later one does not tell it what it was refused for': 2,
 };
 

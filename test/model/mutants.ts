@@ -338,9 +338,12 @@ export const MUTANTS: Mutant[] = [
     sabotage: ({ floors }) => void (floors.overtake = (wallet, version) => version < floors.of(wallet)),
   },
   {
-    name: 'a clear leaves the floors of single wallets',
+    name: 'a write that is given up for a clear leaves its floor',
     weather: 'everything is cleared, by calendars that disagree',
-    sabotage: ({ floors }) => void ((floors as unknown as { floors: { clear(): void } }).floors.clear = () => {}),
+    sabotage: ({ floors }) => {
+      floors.retract = () => {};
+      (floors as unknown as { floors: { clear(): void } }).floors.clear = () => {};
+    },
   },
   {
     name: 'an update that yields to a later one does not tell it what it was refused for',
