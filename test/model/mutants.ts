@@ -90,7 +90,7 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'a write that is given up takes the invalidation before it along',
     weather: 'clocks that disagree, and many requests that get lost',
-    // With what lets such a write lose less often left out as well: else it takes some ten thousand runs.
+    // With what lets such a write lose less often left out as well: else 10,000 runs of its seed do not show it.
     sabotage: (node) => {
       const { fate, replays } = inside(node).writes.l2;
       const stillMeant = replays.stillMeant.bind(replays);
