@@ -17,6 +17,9 @@ export interface ChildOrder {
   from?: number;
 }
 
+/** The reader reads so often in one go; `seen` begins with the first of such a run. */
+export const READS_A_RUN = 20;
+
 /** What the reader found from the end of a stillness on: its first look is the one that counts. */
 export interface ChildLook {
   /** Of each read of L1 or L2: wallet, version (0 = miss), and the time of the calendar at which it began. */
@@ -49,7 +52,7 @@ async function runReader({ options, wallets }: ChildOrder): Promise<void> {
   let at = 0;
   // A timer, not a promise: after a stillness its turn comes before any socket is read.
   setInterval(() => {
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < READS_A_RUN; i++) {
       const wallet = wallets[at++ % wallets.length];
       const atMs = Date.now();
       const profile = cache.getProfileSync(wallet);
