@@ -152,7 +152,7 @@ for (const buckets of [0, BUCKETS]) {
     const before = keys.get(key);
     if (before !== undefined && before !== wallet) fault(`one key for ${JSON.stringify(before)} and ${JSON.stringify(wallet)}`);
     if (layout.walletOf(key) !== wallet) fault(`${JSON.stringify(key)} does not give its wallet back`);
-    for (const other of [layout.leaseKeyOf(wallet), layout.blobKeyOf(wallet)]) if (layout.walletOf(other) !== undefined) fault(`${JSON.stringify(other)} passes for a profile`);
+    for (const other of [layout.leaseKeyOf(wallet), ...layout.blobKeysOf(wallet)]) if (layout.walletOf(other) !== undefined) fault(`${JSON.stringify(other)} passes for a profile`);
     if (before === undefined) perBucket[Math.min(BUCKETS - 1, Math.floor((layout.slotOf(wallet) * BUCKETS) / 16_384))]++;
     keys.set(key, wallet);
   }

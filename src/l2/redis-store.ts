@@ -237,19 +237,35 @@ export class RedisStore implements L2Store {
     await this.#counted(() => this.#single(slot, 'publish', [this.#context.channelName, event], deadlineMs, pick));
   }
 
+  /** From whichever copy is there first: one on a shard that is gone, or hangs, is not waited for. */
   async getBlob(name: string, deadlineMs?: number): Promise<Uint8Array | undefined> {
     this.#requireOpen();
-    const key = this.#layout.blobKeyOf(name);
+    return firstFound(this.#layout.blobKeysOf(name).map((key) => this.#getOne(key, deadlineMs)));
+  }
+
+  /** Rejects only when no copy could be stored. */
+  async putBlobIfAbsent(name: string, bytes: Uint8Array, deadlineMs?: number): Promise<Uint8Array> {
+    this.#requireOpen();
+    const [key, ...copies] = this.#layout.blobKeysOf(name);
+    // All copies say what the first one says.
+    const first = await settled(this.#putOne(key, bytes, deadlineMs));
+    const stands = first.status === 'fulfilled' ? first.value : bytes;
+    const rest = await Promise.allSettled(copies.map((copy) => this.#putOne(copy, stands, deadlineMs)));
+    if (first.status === 'fulfilled') return first.value;
+    const stored = rest.find((one) => one.status === 'fulfilled');
+    if (stored === undefined) throw first.reason;
+    return stored.value;
+  }
+
+  async #getOne(key: string, deadlineMs: number | undefined): Promise<Uint8Array | undefined> {
     const reply = await this.#counted(() => this.#single(keySlot(key), 'get', [key], deadlineMs));
     return Buffer.isBuffer(reply) ? privateCopy(reply) : undefined;
   }
 
-  async putBlobIfAbsent(name: string, bytes: Uint8Array, deadlineMs?: number): Promise<Uint8Array> {
-    this.#requireOpen();
-    const key = this.#layout.blobKeyOf(name);
+  async #putOne(key: string, bytes: Uint8Array, deadlineMs: number | undefined): Promise<Uint8Array> {
     const reply = await this.#counted(() => this.#single(keySlot(key), 'set', [key, Buffer.from(bytes), 'NX'], deadlineMs));
     if (reply !== null) return bytes.slice();
-    return (await this.getBlob(name, deadlineMs)) ?? this.putBlobIfAbsent(name, bytes, deadlineMs);
+    return (await this.#getOne(key, deadlineMs)) ?? this.#putOne(key, bytes, deadlineMs);
   }
 
   async acquireLease(wallet: string, token: string, ttlMs: number, deadlineMs?: number, waited = false): Promise<LeaseAnswer> {
@@ -342,6 +358,20 @@ export class RedisStore implements L2Store {
     if (this.#closed) throw closedError();
   }
 }
+
+/** Of several lookups of the same thing: the first that has it; undefined when none has; rejects when none has and one could not tell. */
+function firstFound<T>(lookups: readonly Promise<T | undefined>[]): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    for (const lookup of lookups) lookup.then((found) => void (found !== undefined && resolve(found)), () => {});
+void Promise.allSettled(lookups).then((all) => {
+      const failure = all.find((one) => one.status === 'rejected');
+      if (failure === undefined) resolve(undefined);
+      else reject(failure.reason);
+    });
+  });
+}
+
+const settled = async <T>(work: Promise<T>): Promise<PromiseSettledResult<T>> => (await Promise.allSettled([work]))[0];
 
 /** First bytes of replies of WRITE_SCRIPT: O, C. */
 const OLDER = 0x4f;

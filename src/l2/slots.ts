@@ -5,7 +5,7 @@
  *   buckets = 0   <prefix><wallet>             profile        <prefix>{}!<wallet>        lease
  *                 <prefix>{}:<wallet>          profile of a wallet that begins with {
  *   both          <prefix>{<tag>}^             clear floor of a slot
- *   always        <prefix>{meta}:<name>        blob
+ *   always        <prefix>{meta}:<name>        blob; its copies on other shards are <prefix>{<tag>}$<name>
  *
  * Wallets of one bucket share a hash tag, hence a slot, hence one MGET. The prefix holds no braces (options.ts), so the first
  * brace of a bucketed key opens the tag whatever the wallet holds. Tags are decimal numerals, so no bucket is called `meta`.
@@ -26,7 +26,8 @@ export interface KeyLayout {
   /** The wallet of a profile key, undefined for any other key. Inverse of `keyOf`. */
   walletOf(key: string): string | undefined;
   leaseKeyOf(wallet: string): string;
-  blobKeyOf(name: string): string;
+  /** One for each copy, evenly spread over the slots: a table is needed for whatever shard a profile lies on, so no shard may take it along. */
+  blobKeysOf(name: string): string[];
   /** Of the slot that it lies in itself. */
   floorKeyOf(slot: number): string;
   /** Every slot that a profile may lie in. */
@@ -44,7 +45,8 @@ export interface Placement {
 
 export function keyLayout(prefix: string, buckets: number): KeyLayout {
   if (/[{}]/.test(prefix)) throw new ProfileCacheError('ERR_OPTION', 'l2.keyPrefix: may hold no { or }, they would be taken for a hash tag', { option: 'l2.keyPrefix' });
-  const blobKeyOf = (name: string) => `${prefix}{meta}:${name}`;
+  const blobStarts = [`${prefix}{meta}:`, ...copySlots().map((slot) => `${prefix}{${tagOfSlot(slot)}}$`)];
+  const blobKeysOf = (name: string) => blobStarts.map((start) => start + name);
   const floorKeyOf = (slot: number) => `${prefix}{${tagOfSlot(slot)}}^`;
   if (buckets === 0) {
     const keyOf = (wallet: string) => (wallet.startsWith('{') ? `${prefix}{}:${wallet}` : prefix + wallet);
@@ -64,7 +66,7 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
         return rest.startsWith('{}:{') ? rest.slice(3) : undefined;
       },
       leaseKeyOf: (wallet) => `${prefix}{}!${wallet}`,
-      blobKeyOf,
+      blobKeysOf,
       floorKeyOf,
       profileSlots: () => Array.from({ length: SLOT_COUNT }, (_, slot) => slot),
       scanPattern: `${escapeGlob(prefix)}*`,
@@ -103,7 +105,7 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
       return wallet !== '' && key === `${starts[bucketOf(wallet)]}:${wallet}` ? wallet : undefined;
     },
     leaseKeyOf: (wallet) => `${starts[bucketOf(wallet)]}!${wallet}`,
-    blobKeyOf,
+    blobKeysOf,
     floorKeyOf,
     profileSlots: () => Array.from({ length: buckets }, (_, bucket) => slotOfBucket(bucket, buckets)),
     scanPattern: `${escapeGlob(prefix)}{*}:*`,
@@ -112,6 +114,10 @@ export function keyLayout(prefix: string, buckets: number): KeyLayout {
 
 /** Buckets lie evenly over the slots, in the middle of equal ranges, so that each master has its share. */
 export const slotOfBucket = (bucket: number, buckets: number): number => Math.floor(((bucket + 0.5) * SLOT_COUNT) / buckets);
+
+const BLOB_COPIES = 3;
+/** Of the copies of a blob beside the first. */
+const copySlots = () => Array.from({ length: BLOB_COPIES - 1 }, (_, k) => (keySlot('{meta}') + Math.floor(((k + 1) * SLOT_COUNT) / BLOB_COPIES)) % SLOT_COUNT);
 
 /** CRC16-CCITT (XMODEM), polynomial 0x1021, as in the Redis Cluster specification, appendix A. */
 const crcTable = Uint16Array.from({ length: 256 }, (_, byte) => {

@@ -51,6 +51,25 @@ describe('Redis store on a six-node cluster', () => {
     });
   }
 
+  it('a blob is read from any of its copies; who writes it again gives the lost ones what the others say', async () => {
+    const options = redisOptions(redisCluster.nodes);
+    const store = await opened(options);
+    const { of } = await masters();
+    const keys = keyLayout(options.keyPrefix, options.buckets).blobKeysOf('b');
+    const text = async () => Buffer.from((await store.getBlob('b')) ?? []).toString();
+    expect(await store.getBlob('b')).toBeUndefined();
+    await store.putBlobIfAbsent('b', Buffer.from('one'));
+    for (const key of keys) expect(await of(keySlot(key)).get(key)).toBe('one');
+    for (const kept of keys) {
+      for (const key of keys) if (key !== kept) await of(keySlot(key)).del(key);
+      expect(await text()).toBe('one');
+      await store.putBlobIfAbsent('b', Buffer.from('one'));
+    }
+    await of(keySlot(keys[1])).del(keys[1]);
+    expect(Buffer.from(await store.putBlobIfAbsent('b', Buffer.from('two'))).toString()).toBe('one');
+    expect(await of(keySlot(keys[1])).get(keys[1])).toBe('one');
+  });
+
   it('a value that is handed out owns its memory', async () => {
     const store = await opened(redisOptions(redisCluster.nodes));
     await store.setMany([set('a', 1), set('b', 1)]);

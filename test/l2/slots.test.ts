@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SLOT_COUNT, keyLayout, keySlot, slotOfBucket, tagOfSlot, walletHash } from '../../src/l2/slots.ts';
 
 // Pieces that layouts are made of come up often, so that wallets spell keys of ours.
-const pieces = fc.constantFrom('{', '}', '{}', '{}:', '{}!', '{meta}:', '{0}:', ':', '!', 'a', 'b', '0', '7', 'é', '🦊', '\0', '__proto__', 'p:');
+const pieces = fc.constantFrom('{', '}', '{}', '{}:', '{}!', '{meta}:', '}$', '{0}:', ':', '!', 'a', 'b', '0', '7', 'é', '🦊', '\0', '__proto__', 'p:');
 const wallet = fc.oneof(fc.array(pieces, { minLength: 1, maxLength: 8 }).map((parts) => parts.join('')), fc.string({ minLength: 1, unit: 'binary' }));
 const layouts = [keyLayout('p:', 0), keyLayout('p:', 1), keyLayout('p:', 7), keyLayout('p:', 256), keyLayout('', 0), keyLayout('', 256)];
 
@@ -18,7 +18,7 @@ describe('keys and wallets', () => {
     fc.assert(fc.property(wallet, wallet, (one, other) => {
       const texts = one === other ? [one] : [one, other];
       for (const layout of layouts) {
-        const keys = texts.flatMap((text) => [layout.keyOf(text), layout.leaseKeyOf(text), layout.blobKeyOf(text)]);
+        const keys = texts.flatMap((text) => [layout.keyOf(text), layout.leaseKeyOf(text), ...layout.blobKeysOf(text)]);
         expect(new Set(keys).size).toBe(keys.length);
       }
     }), { numRuns: 3_000 });
@@ -28,7 +28,7 @@ describe('keys and wallets', () => {
     fc.assert(fc.property(wallet, (text) => {
       for (const layout of layouts) {
         expect(layout.walletOf(layout.leaseKeyOf(text))).toBeUndefined();
-        expect(layout.walletOf(layout.blobKeyOf(text))).toBeUndefined();
+        for (const key of layout.blobKeysOf(text)) expect(layout.walletOf(key)).toBeUndefined();
       }
     }), { numRuns: 3_000 });
   });
@@ -102,4 +102,11 @@ describe('slots', () => {
       expect(walletHash(text)).toBe((hash ^ (hash >>> 16)) >>> 0);
     }));
   });
+});
+
+it('a blob and its copies are on a shard each, of three of the same size', () => {
+  for (const buckets of [0, 256]) {
+    const shards = keyLayout('p:', buckets).blobKeysOf('structures:17').map((key) => Math.floor(keySlot(key) / (16_384 / 3)));
+    expect(new Set(shards).size).toBe(3);
+  }
 });
